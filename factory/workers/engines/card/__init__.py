@@ -1,0 +1,1 @@
+"""The card that the simulated engine draws."""

@@ -1,0 +1,56 @@
+"""ZImageEngine: Z-Image-Turbo through the ZImagePipeline of diffusers, as the library gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import ZImagePipeline
+
+from factory.domain.draft import Picture
+from factory.domain.generation_spec import GenerationSpec
+from factory.workers import checkpoints
+from factory.workers.engines import OnStep
+from factory.workers.engines.zimage.check_order import check_order
+from factory.workers.engines.zimage.draw import draw
+from factory.workers.engines.zimage.facts import facts_about
+from factory.workers.engines.zimage.load import load_folder
+from factory.workers.engines.zimage.out_of_memory import or_out_of_vram
+
+
+class ZImageEngine:
+    """bfloat16 on CUDA, float32 on a CPU; never float16, which turns this model's pictures black (Tongyi-MAI/Z-Image#14)."""
+
+    def __init__(self, device: str = "auto") -> None:
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = torch.device(chosen)
+        self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+
+    def footprint(self, path: Path) -> int:
+        """Parameters × bytes of the target dtype, from the headers; buffers that are not stored add under 1 KB."""
+        return checkpoints.footprint(path, float_bytes=self.dtype.itemsize)
+
+    def load(self, path: Path) -> LoadedZImage:
+        """Raises BadCheckpoint, OutOfVram."""
+        loaded = or_out_of_vram(lambda: load_folder(path, self.device, self.dtype), f"loading {path.name!r}")
+        return LoadedZImage(loaded, facts_about(self.device, self.dtype))
+
+
+class LoadedZImage:
+    """One checkpoint in memory. Its scheduler holds state, so one thread at a time (diffusers#3672)."""
+
+    def __init__(self, pipeline: ZImagePipeline, facts: dict[str, str]) -> None:
+        self.pipeline = pipeline
+        self.facts = facts
+        self.bytes = sum(tensor.nbytes for module in modules_of(pipeline) for tensor in (*module.parameters(), *module.buffers()))
+
+    def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:
+        """Raises Permanent for an order that this model cannot serve, BadPicture, OutOfVram, and what `on_step` raises."""
+        check_order(self.pipeline.tokenizer, spec)
+        drawn = or_out_of_vram(lambda: draw(self.pipeline, spec, on_step), f"drawing {spec.width}x{spec.height}")
+        return Picture(drawn.pixels, drawn.evaluations, drawn.seconds, dict(self.facts))
+
+
+def modules_of(pipeline: ZImagePipeline) -> tuple[torch.nn.Module, ...]:
+    """The parts that have weights."""
+    return pipeline.transformer, pipeline.text_encoder, pipeline.vae
