@@ -1,0 +1,75 @@
+"""Postgres: engine, transaction(), and the clock that every verb shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, DateTime, create_engine, func, literal, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from factory.errors import DatabaseDown
+
+# One slow statement must not hold rows for ever, and no transaction may stay open while something else is waited for.
+GUARDS = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+
+
+class Database:
+    """One database, many short transactions.
+
+    `clock` replaces the server's clock in tests; without it only the database decides what time it is.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None, pool_size: int = 5) -> None:
+        self.clock = clock
+        self.engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={"connect_timeout": 5, "options": GUARDS},
+        )
+
+    def now(self) -> ColumnElement[datetime]:
+        """The time of the transaction, as an SQL expression (timestamptz)."""
+        if self.clock is None:
+            return func.now()
+        return literal(self.clock(), DateTime(timezone=True))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commit on leaving, roll back on any error. Raises DatabaseDown when the server went away."""
+        try:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError) as fault:
+            raise DatabaseDown(f"the database did not answer: {type(fault.orig).__name__}") from fault
+        except DBAPIError as fault:
+            if fault.connection_invalidated:
+                raise DatabaseDown(f"the database did not answer: {type(fault.orig).__name__}") from fault
+            raise
+
+    def check(self) -> None:
+        """Raises DatabaseDown unless a statement goes through."""
+        with self.transaction() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
+    """Send rows by COPY inside the session's transaction; returns how many. Column types are taken from the table."""
+    cursor = session.connection().connection.cursor()
+    count = 0
+    names = ", ".join(f'"{column}"' for column in columns)
+    with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count

@@ -1,0 +1,1 @@
+"""The nouns and the state machine. Tables live here; sessions and queries do not."""

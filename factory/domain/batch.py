@@ -1,0 +1,31 @@
+"""Batch: one order of many rows. Its progress is counted from its jobs, never stored."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from factory.domain.labels import CustomerLabels
+from factory.domain.row import Row, new_id
+
+
+class Batch(CustomerLabels, Row):
+    """`row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all."""
+
+    __tablename__ = "batches"
+    __table_args__ = (Index(None, "tenant", "external_id", unique=True), Index(None, "tenant", "id"))
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    external_id: Mapped[str | None]
+    request_sha256: Mapped[str]
+    project: Mapped[str]
+    key_id: Mapped[uuid.UUID | None]
+    rows_accepted: Mapped[int]
+    rows_refused: Mapped[int]
+    row_errors: Mapped[list[dict[str, Any]]]
+    created_at: Mapped[datetime]

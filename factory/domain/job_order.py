@@ -1,0 +1,70 @@
+"""JobOrder: one picture as a customer asks for it. What they wrote is kept word for word as `requested`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from factory.domain.status import Lane
+
+SAFE_NAME = r"^[\w一-鿿][\w一-鿿 .()+-]{0,119}$"
+EXTERNAL_ID = r"^[A-Za-z0-9._~:@-]{1,128}$"
+Short = Annotated[str, StringConstraints(max_length=200)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+METADATA_PAIRS = 16
+
+
+class JobOrder(BaseModel):
+    """Field names follow what image APIs commonly call them; sizes are pixels, `expires_in` seconds."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    prompt: str = Field(min_length=1)
+    negative_prompt: str | None = None
+    model: str | None = Field(None, max_length=120, description="a registered checkpoint; default: the only one, or `default`")
+    width: int | None = None
+    height: int | None = None
+    size: str | None = Field(None, description="`WIDTHxHEIGHT`, instead of width and height")
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    num_inference_steps: int | None = Field(None, ge=1, le=1000)
+    guidance_scale: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    sku: str | None = Field(None, pattern=SAFE_NAME)
+    external_id: str | None = Field(None, pattern=EXTERNAL_ID)
+    project: str | None = None
+    label_profile: Literal["cn", "eu", "marketplace-clean"] = "cn"
+    priority: Lane | None = Field(None, description="interactive for single jobs, bulk for batches, unless said otherwise")
+    expires_in: int | None = Field(None, ge=1, le=30 * 86400)
+    user: Short | None = None
+    campaign: Short | None = None
+    cost_centre: Short | None = None
+    tags: list[Tag] = Field(default_factory=list, max_length=16)
+    metadata: dict[Tag, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=METADATA_PAIRS)
+
+    @field_validator("sku")
+    @classmethod
+    def _no_path(cls, sku: str | None) -> str | None:
+        if sku is not None and (".." in sku or not sku.isprintable()):
+            raise ValueError("must not contain `..` or control characters")
+        return sku
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nul(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for name, value in data.items():
+                if isinstance(value, str) and "\x00" in value:
+                    raise ValueError(f"field `{name}` holds a NUL character; remove it")
+        return data
+
+    @model_validator(mode="after")
+    def _size_to_sides(self) -> JobOrder:
+        if self.size is not None:
+            if self.width is not None or self.height is not None:
+                raise ValueError("give `size`, or `width` and `height`, not both")
+            match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", self.size)
+            if match is None:
+                raise ValueError("`size` must look like 1024x768")
+            self.width, self.height = int(match[1]), int(match[2])
+        return self

@@ -1,0 +1,71 @@
+"""The one place where a job's status changes, and where the audit event of that change is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, cast, func, insert, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from factory.domain.audit_event import Actor, AuditAction, AuditEvent
+from factory.domain.job import Job
+from factory.domain.status import TERMINAL, JobStatus, sources
+
+RELEASED: dict[str, Any] = {"lease_until": null(), "worker": null(), "phase": null()}
+
+
+def pick(*where: ColumnElement[bool]) -> Select[Any]:
+    """Jobs to change; callers add order and limit. `was` is the status before."""
+    statement: Select[Any] = select(Job.id.label("picked_id"), Job.status.label("was")).where(*where)  # type: ignore[assignment]
+    return statement
+
+
+def change_status(
+    session: Session,
+    picked: Select[Any],
+    to: JobStatus,
+    *,
+    now: ColumnElement[Any],
+    action: AuditAction,
+    actor: Actor,
+    values: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Sequence[Row[Any]]:
+    """Move every picked job that may become `to`; returns the changed rows (columns of Job, plus `was`).
+
+    One statement: rows are locked, changed and logged together, so no status can change without its event and no
+    event can be written without its change. A row that another transaction holds is skipped or waited for as the
+    caller's `with_for_update` on `picked` says; the default waits.
+    """
+    if picked._for_update_arg is None:  # noqa: SLF001 - SQLAlchemy offers no public reader of it
+        picked = picked.with_for_update(of=Job)
+    chosen = picked.where(Job.status.in_(sources(to))).cte("chosen")
+    columns: dict[str, Any] = {"status": to.value, **(RELEASED if to is not JobStatus.RUNNING else {}), **(values or {})}
+    if to in TERMINAL:
+        columns.setdefault("finished_at", now)
+    moved = update(Job).where(Job.id == chosen.c.picked_id).values(columns).returning(*Job.__table__.c, chosen.c.was).cte("moved")
+    event = select(
+        now.label("at"),
+        moved.c.tenant,
+        literal(actor.kind),
+        literal(actor.name),
+        literal(action.value),
+        moved.c.batch_id,
+        moved.c.id,
+        moved.c.attempt,
+        moved.c.sku,
+        moved.c.was,
+        literal(to.value),
+        cast(func.jsonb_build_object(*_pairs(detail)), JSONB),
+    )
+    logged = insert(AuditEvent).from_select(EVENT_COLUMNS, event).cte("logged")
+    return session.execute(select(moved).add_cte(logged)).all()
+
+
+EVENT_COLUMNS = ["at", "tenant", "actor_kind", "actor", "action", "batch_id", "job_id", "attempt", "sku", "was", "became", "detail"]
+
+
+def _pairs(detail: Mapping[str, Any] | None) -> list[Any]:
+    return [part for name, value in (detail or {}).items() for part in (literal(name), literal(value, JSONB))]

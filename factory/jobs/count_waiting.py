@@ -1,0 +1,29 @@
+"""count_waiting: what stands in the queue now, for metrics, upkeep and the watchdog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from factory.db import Database
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What stands in the queue now."""
+
+    queued: int
+    running: int
+    oldest_seconds: float
+
+
+def count_waiting(db: Database) -> Waiting:
+    """Counts from the partial indexes only; finished jobs are never counted."""
+    statement = text(
+        "SELECT (SELECT count(*) FROM jobs WHERE status = 'queued'), (SELECT count(*) FROM jobs WHERE status = 'running'),"
+        " (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM jobs WHERE status = 'queued')"
+    )
+    with db.transaction() as session:
+        queued, running, oldest = session.execute(statement).one()
+    return Waiting(queued, running, float(oldest))

@@ -1,0 +1,63 @@
+"""find_batches: orders with their progress, counted from their jobs."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from factory.db import Database
+from factory.domain.batch import Batch
+from factory.domain.job import Job
+from factory.domain.status import JobStatus
+from factory.errors import NotFound
+from factory.jobs.named import named
+
+
+@dataclass(frozen=True)
+class FoundBatch:
+    """A batch with its jobs counted by status."""
+
+    batch: Batch
+    counts: dict[str, int]
+
+    @property
+    def is_done(self) -> bool:
+        return not self.counts.get(JobStatus.QUEUED.value) and not self.counts.get(JobStatus.RUNNING.value)
+
+    @property
+    def status(self) -> str:
+        """queued, running, completed, partially_completed or failed: read off the jobs, never stored."""
+        succeeded = self.counts.get(JobStatus.SUCCEEDED.value, 0)
+        if not self.is_done:
+            return "queued" if self.counts.get(JobStatus.QUEUED.value, 0) == sum(self.counts.values()) else "running"
+        if succeeded == sum(self.counts.values()):
+            return "completed"
+        return "partially_completed" if succeeded else "failed"
+
+
+def find_batch(db: Database, *, tenant: str, name: str) -> FoundBatch:
+    """By id or by the client's own id. Raises NotFound, also for another tenant's."""
+    with db.transaction() as session:
+        batch = session.scalars(select(Batch).where(Batch.tenant == tenant, named(Batch, name))).first()
+        if batch is None:
+            raise NotFound(f"no batch {name[:80]!r} belongs to your tenant")
+        counts = session.execute(select(Job.status, func.count()).where(Job.batch_id == batch.id).group_by(Job.status)).all()
+    return FoundBatch(batch, dict(counts))
+
+
+def list_batches(db: Database, *, tenant: str, before: uuid.UUID | None = None, limit: int = 50) -> list[FoundBatch]:
+    """Newest first."""
+    where = [Batch.tenant == tenant, *([Batch.id < before] if before else [])]
+    with db.transaction() as session:
+        batches = session.scalars(select(Batch).where(*where).order_by(Batch.id.desc()).limit(limit)).all()
+        counts = session.execute(
+            select(Job.batch_id, Job.status, func.count())
+            .where(Job.batch_id.in_([batch.id for batch in batches]))
+            .group_by(Job.batch_id, Job.status)
+        ).all()
+    tally: dict[uuid.UUID | None, dict[str, int]] = {}
+    for batch_id, status, count in counts:
+        tally.setdefault(batch_id, {})[status] = count
+    return [FoundBatch(batch, tally.get(batch.id, {})) for batch in batches]

@@ -1,0 +1,93 @@
+"""find_jobs: jobs by id or by what was written on them. Lists are paged by id (UUIDv7, so newest first), never by OFFSET."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select
+
+from factory.db import Database
+from factory.domain.asset import Asset
+from factory.domain.job import Job
+from factory.errors import NotFound
+from factory.jobs.named import named
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """One grammar for API and CLI. Empty fields do not filter. `text` is looked for in the prompt."""
+
+    status: tuple[str, ...] = ()
+    batch: uuid.UUID | None = None
+    sku: str | None = None
+    model: str | None = None
+    project: str | None = None
+    user: str | None = None
+    campaign: str | None = None
+    cost_centre: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    dead_letter: bool | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def where(self) -> list[ColumnElement[bool]]:
+        equal = {
+            Job.batch_id: self.batch,
+            Job.sku: self.sku,
+            Job.checkpoint: self.model,
+            Job.project: self.project,
+            Job.end_user: self.user,
+            Job.campaign: self.campaign,
+            Job.cost_centre: self.cost_centre,
+        }
+        found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        if self.status:
+            found.append(Job.status.in_(self.status))
+        if self.tag is not None:
+            found.append(Job.tags.contains([self.tag]))
+        if self.text:
+            found.append(Job.spec["prompt"].astext.contains(self.text, autoescape=True))
+        if self.since is not None:
+            found.append(Job.created_at >= self.since)
+        if self.until is not None:
+            found.append(Job.created_at < self.until)
+        if self.dead_letter:
+            found.append(Job.dead_lettered_at.is_not(None))
+        if self.metadata:
+            found.append(Job.customer_metadata.contains(dict(self.metadata)))
+        return found
+
+
+@dataclass(frozen=True)
+class FoundJob:
+    """A job and, when it succeeded, its asset."""
+
+    job: Job
+    asset: Asset | None
+
+
+def find_job(db: Database, *, tenant: str, name: str) -> FoundJob:
+    """By id or by the client's own id. Raises NotFound, also for another tenant's."""
+    with db.transaction() as session:
+        row = session.execute(
+            select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id).where(Job.tenant == tenant, named(Job, name))
+        ).first()
+    if row is None:
+        raise NotFound(f"no job {name[:80]!r} belongs to your tenant")
+    return FoundJob(row[0], row[1])
+
+
+def list_jobs(db: Database, *, tenant: str | None, wanted: JobFilter, before: uuid.UUID | None = None, limit: int = 50) -> list[FoundJob]:
+    """Newest first, at most `limit`, only ids below `before`. `tenant=None` is for operators."""
+    where = wanted.where()
+    if tenant is not None:
+        where.append(Job.tenant == tenant)
+    if before is not None:
+        where.append(Job.id < before)
+    with db.transaction() as session:
+        statement = select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id).where(*where).order_by(Job.id.desc()).limit(limit)
+        return [FoundJob(job, asset) for job, asset in session.execute(statement)]

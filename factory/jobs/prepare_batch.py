@@ -1,0 +1,98 @@
+"""prepare_batch: read a stream of rows, check each one, and lay the good ones aside in a file, so that memory stays flat."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import orjson
+
+from factory.domain.job_order import JobOrder
+from factory.errors import Invalid, Problem
+from factory.jobs.admit import Admission, admit
+from factory.jobs.new_job import order_columns
+
+KEPT_ERRORS = 1000
+IN_MEMORY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ParsedRow:
+    """One row of an order: `number` counts from 1 as a person would; either `order` or `problems` is set."""
+
+    number: int
+    order: JobOrder | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class PreparedBatch:
+    """Checked rows, not yet written to the database."""
+
+    file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115
+    rows: int = 0
+    refused: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    external_ids: dict[str, int] = field(default_factory=dict)
+
+    def add(self, number: int, columns: dict[str, Any]) -> None:
+        self.file.write(orjson.dumps([number, columns]) + b"\n")
+        self.rows += 1
+
+    def refuse(self, number: int, problems: Iterable[Problem]) -> None:
+        self.refused += 1
+        for problem in problems:
+            if len(self.errors) < KEPT_ERRORS:
+                self.errors.append({"row": number, **problem.as_dict()})
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        self.file.seek(0)
+        for line in self.file:
+            number, columns = orjson.loads(line)
+            yield number, columns
+
+
+def prepare_batch(rows: Iterable[ParsedRow], admission: Admission) -> PreparedBatch:
+    """Raises Invalid when there are no rows, too many rows, or not one that can be accepted."""
+    prepared = PreparedBatch()
+    limit = admission.limits.max_rows
+    total = 0
+    for row in rows:
+        total += 1
+        if total > limit:
+            raise Invalid(None, Problem("too_many_rows", f"an order holds at most {limit} rows; split it", "/rows", f"more than {limit}"))
+        _prepare_row(row, admission, prepared)
+    if total == 0:
+        raise Invalid(None, Problem("empty_batch", "the order has no rows; send at least one", "/rows", 0))
+    if prepared.rows == 0:
+        raise Invalid("no row can be accepted", *_as_problems(prepared), code="no_valid_rows")
+    return prepared
+
+
+def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) -> None:
+    if row.order is None:
+        prepared.refuse(row.number, row.problems)
+        return
+    external_id = row.order.external_id
+    if external_id is not None:
+        first = prepared.external_ids.setdefault(external_id, row.number)
+        if first != row.number:
+            message = f"external_id {external_id!r} stands in row {first} too; each row needs its own"
+            prepared.refuse(row.number, [Problem("external_id_repeated", message, "/external_id", external_id)])
+            return
+    try:
+        admitted = admit(row.order, admission)
+    except Invalid as fault:
+        prepared.external_ids.pop(external_id or "", None)
+        prepared.refuse(row.number, fault.problems)
+        return
+    prepared.add(row.number, order_columns(admitted))
+
+
+def _as_problems(prepared: PreparedBatch) -> list[Problem]:
+    return [
+        Problem(error["code"], error["detail"], f"/rows/{error['row']}{error['pointer']}", error["value"], {"row": error["row"]})
+        for error in prepared.errors[:100]
+    ]

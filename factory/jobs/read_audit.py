@@ -1,0 +1,102 @@
+"""read_audit: what auditors ask the log, one page at a time, in a stable order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select
+
+from factory.db import Database
+from factory.domain.audit_event import AuditEvent
+from factory.domain.generation import Generation
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Empty fields do not filter. `since` and `until` are aware datetimes."""
+
+    tenant: str | None = None
+    job: uuid.UUID | None = None
+    batch: uuid.UUID | None = None
+    sku: str | None = None
+    user: str | None = None
+    key: str | None = None
+    model: str | None = None
+    seed: str | None = None
+    decision: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def of_generations(self) -> list[ColumnElement[bool]]:
+        equal = {
+            Generation.tenant: self.tenant,
+            Generation.job_id: self.job,
+            Generation.batch_id: self.batch,
+            Generation.sku: self.sku,
+            Generation.end_user: self.user,
+            Generation.caller: self.key,
+            Generation.checkpoint: self.model,
+            Generation.seed: self.seed,
+            Generation.decision: self.decision,
+        }
+        times = [*([Generation.at >= self.since] if self.since else []), *([Generation.at < self.until] if self.until else [])]
+        return [*(column == value for column, value in equal.items() if value is not None), *times]
+
+    def of_events(self) -> list[ColumnElement[bool]]:
+        equal = {
+            AuditEvent.tenant: self.tenant,
+            AuditEvent.job_id: self.job,
+            AuditEvent.batch_id: self.batch,
+            AuditEvent.sku: self.sku,
+            AuditEvent.actor: self.key,
+            AuditEvent.action: "prompt.rejected" if self.decision == "blocked" else self.action,
+        }
+        times = [*([AuditEvent.at >= self.since] if self.since else []), *([AuditEvent.at < self.until] if self.until else [])]
+        return [*(column == value for column, value in equal.items() if value is not None), *times]
+
+
+def list_generations(db: Database, wanted: AuditFilter, *, before: uuid.UUID | None = None, limit: int = 50) -> list[Generation]:
+    """Newest first."""
+    where = [*wanted.of_generations(), *([Generation.id < before] if before else [])]
+    with db.transaction() as session:
+        return list(session.scalars(select(Generation).where(*where).order_by(Generation.id.desc()).limit(limit)))
+
+
+def list_events(db: Database, wanted: AuditFilter, *, before: int | None = None, limit: int = 50) -> list[AuditEvent]:
+    """Newest first."""
+    where = [*wanted.of_events(), *([AuditEvent.id < before] if before else [])]
+    with db.transaction() as session:
+        return list(session.scalars(select(AuditEvent).where(*where).order_by(AuditEvent.id.desc()).limit(limit)))
+
+
+def export_generations(db: Database, wanted: AuditFilter) -> Iterator[Generation]:
+    """Every matching record, oldest first, in pages: no transaction stays open while the reader is slow."""
+    after: uuid.UUID | None = None
+    while True:
+        where = [*wanted.of_generations(), *([Generation.id > after] if after else [])]
+        with db.transaction() as session:
+            page = list(session.scalars(select(Generation).where(*where).order_by(Generation.id).limit(PAGE)))
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
+
+
+def export_events(db: Database, wanted: AuditFilter) -> Iterator[AuditEvent]:
+    """Every matching event, oldest first, in pages."""
+    after = 0
+    while True:
+        with db.transaction() as session:
+            page = list(
+                session.scalars(select(AuditEvent).where(*wanted.of_events(), AuditEvent.id > after).order_by(AuditEvent.id).limit(PAGE))
+            )
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
