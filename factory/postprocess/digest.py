@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from factory.domain.draft import Draft
 from factory.errors import BadPicture
@@ -16,17 +16,17 @@ from factory.postprocess.step import Phase, Step
 AIGC_KEYS = {"Label", "ContentProducer", "ProduceID", "ReservedCode1", "ContentPropagator", "PropagateID", "ReservedCode2"}
 
 
-def read_packet(packet: str) -> ElementTree.Element:
+def read_packet(packet: str) -> ET.Element:
     """Parse XMP. Document types are refused: they could expand without end."""
     if "<!" in packet:
         raise BadPicture("XMP: a packet with a document type is not read")
     try:
-        return ElementTree.fromstring(packet)
-    except ElementTree.ParseError as error:
+        return ET.fromstring(packet)
+    except ET.ParseError as error:
         raise BadPicture(f"XMP: the packet is not well-formed: {error}") from error
 
 
-def property_texts(tree: ElementTree.Element, name: str) -> list[str]:
+def property_texts(tree: ET.Element, name: str) -> list[str]:
     """XMP allows a simple property as an element or as an attribute; both count."""
     return [item.text or "" for item in tree.iter(name)] + [item.attrib[name] for item in tree.iter() if name in item.attrib]
 
