@@ -93,7 +93,7 @@ def make_venv(old: dict[str, str]) -> None:
     if runs and all(old.get(key, value) == value for key, value in now.items()):
         return
     try:
-        import ensurepip  # noqa: F401, PLC0415  (Debian ships it apart)
+        import ensurepip  # noqa: F401  (Debian ships it apart)
 
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], f"virtual environment .venv, Python {now['python']}")
     except ImportError:

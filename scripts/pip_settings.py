@@ -60,10 +60,9 @@ def _pairs(listing: str) -> Iterator[tuple[str, str]]:
 def translate(pairs: list[tuple[str, str]]) -> PipSettings:
     """`pairs` are pip's own (`global.index-url`, value); PIP_* beats `install.` beats `global.`, as in pip."""
     rank = {"global": 0, "install": 1, ":env:": 2}
-    chosen: dict[str, str] = {}
-    for section, name, value in sorted(((*key.rpartition(".")[::2], value) for key, value in pairs), key=lambda p: rank.get(p[0], -1)):
-        if section in rank:
-            chosen[name] = value
+    named = [(*key.rpartition(".")[::2], value) for key, value in pairs]
+    counted = sorted((entry for entry in named if entry[0] in rank), key=lambda entry: rank[entry[0]])
+    chosen = {name: value for _, name, value in counted}
     settings = PipSettings()
     settings.find_links = _existing(chosen, "find-links", settings.warnings)
     if chosen.get("no-index", "").lower() in {"1", "true", "yes", "on"}:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 
-class FolderInUse(RuntimeError):  # noqa: N818
+class FolderInUse(RuntimeError):
     """Another server still runs on this folder."""
 
 

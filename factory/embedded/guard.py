@@ -38,8 +38,12 @@ def main(arguments: list[str]) -> int:
                 os._exit(1)
 
     # The group is the child's own, so that SIGKILL reaches what it forked; PDEATHSIG follows this, our only, thread.
-    child = subprocess.Popen(  # noqa: PLW1509
-        command, stdin=subprocess.DEVNULL, close_fds=False, start_new_session=True, preexec_fn=follow_the_guard
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        close_fds=False,
+        start_new_session=True,
+        preexec_fn=follow_the_guard,  # noqa: PLW1509
     )
     if options.pid_file:
         fresh = f"{options.pid_file}.new"
@@ -52,7 +56,7 @@ def main(arguments: list[str]) -> int:
     return 128 - child.returncode if child.returncode < 0 else child.returncode
 
 
-class _Over(Exception):  # noqa: N818
+class _Over(Exception):
     """The pipe ended, the child did, or we were told to stop."""
 
 

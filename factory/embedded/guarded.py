@@ -36,7 +36,18 @@ class Guarded:
         pid_file = log.with_suffix(".pid")
         pid_file.unlink(missing_ok=True)
         # -I -S: the guard needs the standard library only, and starts in a third of the time.
-        guarding = [sys.executable, "-I", "-S", guard.__file__, "--stop", stop_signal.name, "--grace", str(grace), "--pid-file", str(pid_file)]
+        guarding = [
+            sys.executable,
+            "-I",
+            "-S",
+            guard.__file__,
+            "--stop",
+            stop_signal.name,
+            "--grace",
+            str(grace),
+            "--pid-file",
+            str(pid_file),
+        ]
         with log.open("ab") as out:
             self._guard = subprocess.Popen(
                 [*guarding, "--", *command],

@@ -14,7 +14,7 @@ from factory.embedded.guarded import Guarded
 from factory.embedded.ports import free_port
 
 
-class ServerFailed(RuntimeError):  # noqa: N818
+class ServerFailed(RuntimeError):
     """A server did not start; the message ends with the last lines of its log."""
 
 

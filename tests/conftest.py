@@ -1,0 +1,40 @@
+"""Real servers for every test that asks for one: started at the first use, on free ports, gone with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from factory.embedded.postgres import Postgres
+from factory.embedded.s3_servers import Moto, Rclone
+from factory.embedded.valkey import Valkey
+
+# A test kills processes, never the machine: the kernel keeps what was written, so waiting for the disk proves nothing.
+WITHOUT_DISK_WAITS = {"fsync": "off"}
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running Postgres with the empty database `factory` and the role `factory_app`. Whoever hurts it starts it again."""
+    with Postgres(tmp_path_factory.mktemp("postgres"), settings=WITHOUT_DISK_WAITS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A running Valkey. Whoever hurts it starts it again."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    with Moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
