@@ -43,9 +43,10 @@ def with_suitable_python() -> None:
     """Run again under the newest python3.N on PATH when this one is too old."""
     if sys.version_info >= OLDEST:
         return
-    for minor in (14, 13, 12, 11):
-        found = shutil.which(f"python3.{minor}")
-        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    for found in (f"{folder}/python3.{minor}" for minor in (14, 13, 12, 11) for folder in folders):
+        # A shim of a version switcher may be there and refuse.
+        if os.access(found, os.X_OK) and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
             os.execv(found, [found, *sys.argv])
     raise SetupError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Install python3.11 (or set PYTHON=… for make).")
 
@@ -74,15 +75,17 @@ def write_stamp(content: dict[str, str]) -> None:
     fresh.replace(STAMP)
 
 
-def run(command: list[str], what: str, *, env: dict[str, str] | None = None, seconds: float | None = None) -> None:
-    """Run a set-up step quietly and say how long it took. Raises SetupError with the step's own words."""
+def run(command: list[str], what: str, *, env: dict[str, str] | None = None, seconds: float | None = None, shown: bool = False) -> None:
+    """Run a set-up step, quietly unless `shown`, and say how long it took. Raises SetupError with the step's own words."""
     began = time.monotonic()
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            command, env=env, stdout=subprocess.PIPE, stderr=None if shown else subprocess.PIPE, text=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as slow:
         raise SetupError(f"{what}: no answer within {seconds:.0f} s") from slow
     if done.returncode:
-        raise SetupError(f"{what} failed:\n{(done.stderr or done.stdout).strip()}")
+        raise SetupError(f"{what} failed:\n{(done.stderr or done.stdout or 'see above').strip()}")
     say(f"{what} ({time.monotonic() - began:.1f} s)")
 
 
@@ -126,7 +129,7 @@ def install_torch(uv: str, pip: pip_settings.PipSettings, env: dict[str, str], *
     what = torch_choice.wish()
     requirement = torch_choice.pin(REQUIREMENTS / "constraints.txt")
     files = ["core.lock", "engine.lock", *(["constraints.txt"] if what in torch_choice.NAMES else [])]
-    base = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *pip.cache, *(["--reinstall-package", "torch"] if changed else [])]
+    base = [uv, "pip", "install", "--python", str(PYTHON), *pip.cache, *(["--reinstall-package", "torch"] if changed else [])]
     base += [part for file in files for part in ("-c", str(REQUIREMENTS / file))]
     failures = []
     for attempt in torch_choice.plan(what, requirement, pip.wheel_folders()):
@@ -136,7 +139,7 @@ def install_torch(uv: str, pip: pip_settings.PipSettings, env: dict[str, str], *
                 run([*command, "--dry-run"], f"asked for {attempt.name}", env={**env, **torch_choice.QUICK}, seconds=20)
             if attempt.notice:
                 say(attempt.notice)
-            return run(command, attempt.name, env=env)
+            return run(command, attempt.name, env=env, shown=bool(attempt.notice))
         except SetupError as error:
             failures.append(str(error))
             say(str(error).splitlines()[0].rstrip(":"))
@@ -187,3 +190,5 @@ if __name__ == "__main__":
         main()
     except SetupError as error:
         sys.exit(f"set-up: {error}")
+    except KeyboardInterrupt:
+        sys.exit("set-up: interrupted; the next call goes on from here")

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +42,13 @@ def local_path(entry: str) -> Path | None:
 
 
 def read(python: Path) -> PipSettings:
-    """Ask the pip of `python`; an environment without pip knows PIP_* only."""
-    asked = subprocess.run([str(python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
-    pairs = list(_pairs(asked.stdout)) if asked.returncode == 0 else []
+    """Ask the pip of `python`, else of the Python that runs this; without either, PIP_* is all there is."""
+    pairs: list[tuple[str, str]] = []
+    for asked in (str(python), sys.executable):
+        done = subprocess.run([asked, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            pairs += _pairs(done.stdout)
+            break
     pairs += [(f":env:.{name[4:].lower().replace('_', '-')}", value) for name, value in os.environ.items() if name.startswith("PIP_")]
     return translate(pairs)
 
