@@ -47,7 +47,7 @@ class Postgres(Server):
 
     def __init__(self, folder: Path, *, port: int = 0, version: int = 18, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(folder, port=port)
-        self.binaries, self.settings = postgres_binaries(version), dict(settings or {})
+        self.version, self.binaries, self.settings = version, postgres_binaries(version), dict(settings or {})
         self.data = self.folder / f"data{version}"
         self.password, self.app_password = secret(self.folder, OWNER), secret(self.folder, APP)
 
@@ -65,7 +65,9 @@ class Postgres(Server):
             return
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        # From 17 on Postgres brings C.UTF-8 itself; older ones need the system's, which a Mac does not have.
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.version >= 17 else ["--locale=C.UTF-8"]
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", *locale, "--no-sync", "--no-instructions"]
         password_file = self.folder / f"{OWNER}.secret"
         self._run("initdb", "-D", str(fresh), "-U", OWNER, f"--pwfile={password_file}", *options)
         single = ["--single", "-D", str(fresh), "-c", "fsync=off", "postgres"]

@@ -90,6 +90,13 @@ def test_the_application_role_can_log_in_and_owns_nothing(version, tmp_path):
             connection.execute("CREATE TABLE mine ()")
 
 
+@pytest.mark.parametrize("version", [16, 18])
+def test_text_is_utf8_and_sorts_by_code_point(version, tmp_path):
+    with Postgres(tmp_path, version=version) as server, psycopg.connect(server.url.replace("+psycopg", "")) as connection:
+        rows = connection.execute("SELECT lower(x) FROM (VALUES ('É'), ('b'), ('中'), ('B')) AS t(x) ORDER BY x").fetchall()
+        assert [row[0] for row in rows] == ["b", "b", "é", "中"]
+
+
 def test_a_wrong_password_is_refused(tmp_path):
     with Valkey(tmp_path / "valkey") as valkey, Postgres(tmp_path / "postgres") as postgres:
         with pytest.raises(redis.AuthenticationError):
