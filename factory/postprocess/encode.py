@@ -41,7 +41,7 @@ def encode_png(pixels: Pixels, *, level: int = 1) -> bytes:
     )
 
 
-class EncodePng(Step):
+class Encode(Step):
     """Sets `draft.content`. Fact `encoder`: how the file was made."""
 
     name = "encode_png"

@@ -6,7 +6,6 @@ split components are not undone: they would hit too many innocent words.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from itertools import groupby
 
 from factory.postprocess.normalize import Letter, Normalized, is_ideograph
@@ -15,14 +14,6 @@ LEET = str.maketrans("013457", "oieast")
 LONGEST_GAP = 4
 # What also stands between words of honest text; any other separator between two ideographs is there to hide.
 HONEST_SEPARATORS = frozenset(" ,.;:!?()、。·/&+\"'“”‘’「」『』《》")
-
-
-class Certainty(IntEnum):
-    """SURE keeps the rule's action, DOUBTFUL may at most warn, NONE is no hit."""
-
-    SURE = 0
-    DOUBTFUL = 1
-    NONE = 2
 
 
 def fold(plain: Normalized) -> Normalized:
@@ -75,12 +66,10 @@ def unhide(letters: list[Letter]) -> list[Letter]:
     return out
 
 
-def certainty(folded: Normalized, start: int, end: int) -> Certainty:
-    """How sure it is that text[start:end] is one word, and not two honest ones that only met by squashing, as in 消毒 品味."""
+def is_doubtful(folded: Normalized, start: int, end: int) -> bool:
+    """Whether text[start:end] only met by squashing what honest text has too, inside longer words on both sides: 消毒 品味."""
     gaps = [letter.gap for letter in folded.letters[start + 1 : end] if letter.gap]
-    if not any(set(gap) <= HONEST_SEPARATORS for gap in gaps):
-        return Certainty.SURE
     before, after = folded.letters[start - 1 : start], folded.letters[end : end + 1]
     runs_on_before = bool(before) and is_ideograph(before[0].text) and not folded.letters[start].gap
     runs_on_after = bool(after) and is_ideograph(after[0].text) and not after[0].gap
-    return Certainty(runs_on_before + runs_on_after)
+    return runs_on_before and runs_on_after and any(set(gap) <= HONEST_SEPARATORS for gap in gaps)

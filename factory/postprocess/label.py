@@ -28,12 +28,13 @@ CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 CN_GLYPH_RATIO = 0.05
 EU_GLYPH_RATIO = 0.03
 LEAST_GLYPH_PIXELS = {"cn": 9, "eu": 8}
-LEAST_OPACITY = 0.5
+# Under it, white letters on a dark plate over a white spot fall below the contrast of 4.5 that WCAG asks for.
+LEAST_OPACITY = 0.6
 LONGEST_TEXT = 12
 
 
 class VisibleLabel(Step):
-    """`margin`: fraction of the short side. `opacity`: of the plate, 0.5 … 1; the letters are always opaque.
+    """`margin`: fraction of the short side. `opacity`: of the plate, 0.6 … 1; the letters are always opaque.
 
     Raises ValueError for a text that the law or the font cannot do.
     """

@@ -58,7 +58,7 @@ def draw_plate(text: str, glyph_pixels: int, opacity: float, font_path: Path, *,
     ink_alpha = np.asarray(ink_mask, np.float32)[..., None] / 255
     plate_alpha = np.asarray(plate_mask, np.float32)[..., None] / 255 * opacity * (1 - ink_alpha)
     ink, plate = (DARK, LIGHT) if light else (LIGHT, DARK)
-    laid = np.float32(ink) * ink_alpha + np.float32(plate) * plate_alpha
+    laid = np.asarray(ink, np.float32) * ink_alpha + np.asarray(plate, np.float32) * plate_alpha
     keep = np.repeat(np.floor(256 * (1 - ink_alpha - plate_alpha) + 0.5), 3, axis=2)
     return Plate(keep.astype(np.uint16), (laid * 256).astype(np.uint16), measured)
 

@@ -21,9 +21,14 @@ class PromptFilter(Step):
         self.rules = rules
 
     def check(self, spec: GenerationSpec) -> None:
-        decision = self.rules.evaluate(spec.prompt)
+        self.check_prompt(spec.prompt)
+
+    def check_prompt(self, prompt: str) -> str:
+        """The version of the rules that allow the prompt. Raises Refused; its detail says rule, span and what to write instead."""
+        decision = self.rules.evaluate(prompt)
         if hit := decision.blocked:
             raise refusal(hit, decision.version)
+        return decision.version
 
 
 def refusal(hit: Hit, policy_version: str) -> Refused:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from factory.errors import Invalid
-from factory.postprocess.fold import Certainty, certainty, fold, is_word
+from factory.postprocess.fold import fold, is_doubtful, is_word
 from factory.postprocess.normalize import Normalized, normalize
 from factory.postprocess.rule_bundle import Rule, RuleBundle, read_bundle
 from factory.postprocess.word_tree import WordTree
@@ -88,10 +88,7 @@ class PromptRules:
         for regex, rule in self._regexes:
             found += [(rule, plain.span(*match.span()), False) for match in regex.finditer(plain.text) if match.group()]
         folded = fold(plain)
-        for rule, start, end in find_words(self._folded, folded):
-            sure = certainty(folded, start, end)
-            if sure is not Certainty.NONE:
-                found.append((rule, folded.span(start, end), sure is Certainty.DOUBTFUL))
+        found += [(rule, folded.span(start, end), is_doubtful(folded, start, end)) for rule, start, end in find_words(self._folded, folded)]
         yield from sorted(found, key=lambda item: (item[2], item[1][0] - item[1][1]))
 
     def _prove(self, bundle: RuleBundle) -> None:
@@ -126,6 +123,7 @@ def glued(where: Normalized, at: int, inner: int) -> bool:
 
 
 def make_hit(rule: Rule, prompt: str, span: tuple[int, int], *, doubtful: bool) -> Hit:
+    """A doubtful hit may at most warn."""
     action = "warn" if doubtful else rule.action
     return Hit(rule.id, rule.category, action, span, prompt[span[0] : span[1]], rule.suggestion)
 
