@@ -1,0 +1,96 @@
+"""What the jobs table ought to hold: a dict of plain records, moved by the same steps as the real verbs, and no database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from factory.domain.claim import Claim
+from factory.errors import Capacity, Permanent, Refused
+from factory.jobs.claim_job import AVOIDED_FOR
+
+OPEN = ("queued", "running")
+
+
+@dataclass
+class Known:
+    """One job as it ought to be. `changes` are the status changes so far, each (was, became, attempt)."""
+
+    id: uuid.UUID
+    lane: str
+    checkpoint: str
+    ordered_at: datetime
+    expires_at: datetime | None = None
+    status: str = ""
+    attempt: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    not_before: datetime | None = None
+    avoid_worker: str | None = None
+    failures: int = 0
+    lost_leases: int = 0
+    dead_letter: bool = False
+    changes: list[tuple[str | None, str, int]] = field(default_factory=list)
+
+    def become(self, status: str) -> None:
+        self.changes.append((self.status or None, status, self.attempt))
+        self.status = status
+        if status != "running":
+            self.worker = self.lease_until = None
+
+    def is_held_by(self, claim: Claim) -> bool:
+        return (self.status, self.attempt, self.worker) == ("running", claim.attempt, claim.worker)
+
+    def is_takeable(self, worker: str, now: datetime) -> bool:
+        if self.status != "queued" or (self.expires_at and self.expires_at <= now) or (self.not_before and self.not_before > now):
+            return False
+        return self.avoid_worker != worker or bool(self.not_before and self.not_before <= now - AVOIDED_FOR)
+
+    def take(self, worker: str, until: datetime) -> None:
+        self.attempt += 1
+        self.become("running")
+        self.worker, self.lease_until = worker, until
+
+    def renew(self, now: datetime, lease: timedelta) -> None:
+        if self.lease_until and self.lease_until < now + lease * 2 / 3:
+            self.lease_until = now + lease
+
+    def fail(self, fault: Exception, max_failures: int) -> None:
+        """By the branch of the error; the backoff is random, so the caller fills in `not_before`."""
+        holder = self.worker
+        if isinstance(fault, Refused):
+            self.become("rejected")
+            return
+        self.failures += 1
+        if isinstance(fault, Permanent):
+            self.become("failed")
+        elif self.failures >= max_failures:
+            self.dead_letter = True
+            self.become("failed")
+        else:
+            self.avoid_worker = holder if isinstance(fault, Capacity) and self.avoid_worker is None else None
+            self.become("queued")
+
+    def lose(self, now: datetime, max_lost_leases: int) -> None:
+        self.lost_leases += 1
+        if self.lost_leases >= max_lost_leases:
+            self.dead_letter = True
+            self.become("failed")
+        else:
+            self.not_before = now
+            self.become("queued")
+
+    def replay(self) -> None:
+        self.failures = self.lost_leases = 0
+        self.dead_letter, self.not_before, self.avoid_worker = False, None, None
+        self.become("queued")
+
+
+def best_for(jobs: Sequence[Known], worker: str, resident: Sequence[str], now: datetime) -> Known | None:
+    """Interactive before bulk; inside a lane what the worker holds before what it does not; then the oldest order."""
+    takeable = [job for job in jobs if job.is_takeable(worker, now)]
+    return min(
+        takeable, key=lambda job: (job.lane != "interactive", job.checkpoint not in resident, job.ordered_at, job.id), default=None
+    )
