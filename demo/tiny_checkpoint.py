@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def build(path: Path, seed: int = 0) -> Path:
         )
     pipeline.save_pretrained(path, safe_serialization=True)
     for file in path.rglob("*"):
-        os.chmod(file, 0o755 if file.is_dir() else 0o644)
+        file.chmod(0o755 if file.is_dir() else 0o644)
     return path
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,15 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
     with Rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real Z-Image folder with small random weights. Whoever hurts it copies it first."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # two threads on a busy machine spin, and are ten times slower
+    import torch
+
+    from demo.tiny_checkpoint import build
+
+    torch.set_num_threads(1)
+    return build(tmp_path_factory.mktemp("checkpoints") / "tiny")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,9 +48,11 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """(dtype, shape) by tensor name over the safetensors files directly in `folder`, from their headers alone."""
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in sorted(folder.glob("*.safetensors")):
-        for name, tensor in _header(file).items():
-            if name != "__metadata__":
-                shapes[name] = (tensor["dtype"], tuple(tensor["shape"]))
+        try:
+            header = _header(file)
+            shapes |= {name: (tensor["dtype"], tuple(tensor["shape"])) for name, tensor in header.items() if name != "__metadata__"}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadCheckpoint(f"{folder.name}/{file.name} is not a safetensors file: {error!r}") from error
     return shapes
 
 
@@ -71,8 +72,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _file_sha256(file: Path) -> str:
-    stat = os.stat(file)
-    key = (os.path.realpath(file), stat.st_size, stat.st_mtime_ns)
+    stat = file.stat()
+    key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
     if key not in _hashes:
         with file.open("rb") as stream:
             _hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -81,12 +82,9 @@ def _file_sha256(file: Path) -> str:
 
 def _header(file: Path) -> dict[str, Any]:
     """The JSON header of a safetensors file (8 bytes of little-endian length, then the header)."""
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= LARGEST_HEADER:
-                raise ValueError(f"a header of {length} bytes")
-            header: dict[str, Any] = json.loads(stream.read(length))
-        return header
-    except (OSError, ValueError) as error:
-        raise BadCheckpoint(f"{file.parent.name}/{file.name} is not a safetensors file: {error}") from error
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        text = stream.read(min(length, LARGEST_HEADER))
+    # Cut short, it would be no JSON; json says so.
+    header: dict[str, Any] = json.loads(text if len(text) == length else b"")
+    return header

@@ -6,7 +6,10 @@ import traceback
 
 
 def forget_frames(error: BaseException) -> None:
-    """Clear the locals of all finished frames of `error`, its causes and contexts; line numbers stay."""
+    """Clear the locals of all finished frames of `error`, its causes and contexts; line numbers stay.
+
+    What a closure holds is beyond reach: a frame keeps its function. So nothing on the way to the card is a closure over weights.
+    """
     seen: set[int] = set()
     chain: list[BaseException | None] = [error]
     while chain:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import replace
 from threading import Lock
 from time import perf_counter
@@ -26,9 +24,9 @@ def ignore_step(done: int, total: int) -> None:
 class Gpu:
     """One card of this process. `name` identifies the worker in claims and logs; `ready` turns true with the first good picture."""
 
-    def __init__(self, cache: PipelineCache, name: str = "") -> None:
+    def __init__(self, cache: PipelineCache, name: str = "gpu") -> None:
         self.cache = cache
-        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.name = name
         self.ready = False
         self._one_at_a_time = Lock()
 

@@ -130,7 +130,7 @@ class PipelineCache:
         if needed > self._budget - pinned:
             raise OutOfVram(
                 f"checkpoint {key[1]!r} needs {needed:,} bytes; the budget is {self._budget:,}, of which {pinned:,} are in use; "
-                "order a worker with more memory or raise FACTORY_VRAM_BYTES"
+                "use a worker with more memory or raise FACTORY_VRAM_BYTES"
             )
         for old in [key for key, held in self._held.items() if not held.pins]:
             if self._used() + sum(self._loading.values()) + needed <= self._budget:

@@ -17,10 +17,10 @@ from factory.workers.engines.card.draw_card import draw_card
 CARD_FILE = "card.json"
 
 
-def write_checkpoint(path: Path, *, bytes: int = 64 * 1024 * 1024, load_seconds: float = 0.0) -> Path:
-    """Write a simulated checkpoint: a folder with one file that says what it pretends to weigh and to take."""
+def write_checkpoint(path: Path, *, weight: int = 64 * 1024 * 1024, load_seconds: float = 0.0) -> Path:
+    """Write a simulated checkpoint: a folder with one file that says how many bytes it pretends to take and how long to load."""
     path.mkdir(parents=True, exist_ok=True)
-    (path / CARD_FILE).write_text(json.dumps({"bytes": bytes, "load_seconds": load_seconds}), encoding="utf-8")
+    (path / CARD_FILE).write_text(json.dumps({"bytes": weight, "load_seconds": load_seconds}), encoding="utf-8")
     return path
 
 
@@ -44,8 +44,8 @@ class SimulatedEngine:
 class SimulatedPipeline:
     """Sleeps in as many equal steps as evaluations are ordered, against absolute deadlines, so that errors do not add up."""
 
-    def __init__(self, bytes: int, seconds: float) -> None:
-        self.bytes = bytes
+    def __init__(self, weight: int, seconds: float) -> None:
+        self.bytes = weight
         self.seconds = seconds
 
     def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:

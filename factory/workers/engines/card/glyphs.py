@@ -6,11 +6,12 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-# Fonts with Chinese where common systems put them; without one, Pillow's own font draws the Latin letters.
-CHINESE_FONTS = (
+# Where common systems put a font with Chinese, then one with the accents of Europe; failing all, Pillow's own has ASCII.
+FONTS = (
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
@@ -19,6 +20,7 @@ CHINESE_FONTS = (
     "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
     "/System/Library/Fonts/PingFang.ttc",
     "C:/Windows/Fonts/msyh.ttc",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
 )
 
 
@@ -48,12 +50,10 @@ def glyph(character: str, size: int) -> Glyph:
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    for path in CHINESE_FONTS:
+    for path in FONTS:
         if Path(path).is_file():
             return ImageFont.truetype(path, size)
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
 
 
 def _is_missing(character: str, size: int) -> bool:

@@ -32,7 +32,7 @@ class ZImageEngine:
 
     def load(self, path: Path) -> LoadedZImage:
         """Raises BadCheckpoint, OutOfVram."""
-        loaded = or_out_of_vram(lambda: load_folder(path, self.device, self.dtype), f"loading {path.name!r}")
+        loaded = or_out_of_vram(load_folder, path, self.device, self.dtype)
         return LoadedZImage(loaded, facts_about(self.device, self.dtype))
 
 
@@ -47,7 +47,7 @@ class LoadedZImage:
     def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:
         """Raises Permanent for an order that this model cannot serve, BadPicture, OutOfVram, and what `on_step` raises."""
         check_order(self.pipeline.tokenizer, spec)
-        drawn = or_out_of_vram(lambda: draw(self.pipeline, spec, on_step), f"drawing {spec.width}x{spec.height}")
+        drawn = or_out_of_vram(draw, self.pipeline, spec, on_step)
         return Picture(drawn.pixels, drawn.evaluations, drawn.seconds, dict(self.facts))
 
 

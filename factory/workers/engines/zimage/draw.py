@@ -27,17 +27,17 @@ class Drawn:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-@torch.no_grad()
 def draw(pipeline: ZImagePipeline, spec: GenerationSpec, on_step: OnStep) -> Drawn:
     """Raises BadPicture when latents or picture are not finite, and whatever `on_step` raises."""
-    started = perf_counter()
-    embeddings = encode(pipeline, spec.prompt)
-    encoded = perf_counter()
-    with count_evaluations(pipeline.transformer) as counted:
-        latents = denoise(pipeline, spec, embeddings, on_step)
-    require_finite(latents, "latents")
-    denoised = perf_counter()
-    pixels = decode(pipeline, latents)
+    with torch.no_grad():
+        started = perf_counter()
+        embeddings = encode(pipeline, spec.prompt)
+        encoded = perf_counter()
+        with count_evaluations(pipeline.transformer) as counted:
+            latents = denoise(pipeline, spec, embeddings, on_step)
+        require_finite(latents, "latents")
+        denoised = perf_counter()
+        pixels = decode(pipeline, latents)
     seconds = {"encode": encoded - started, "denoise": denoised - encoded, "decode": perf_counter() - denoised}
     return Drawn(pixels, counted.pictures, seconds)
 
