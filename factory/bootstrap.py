@@ -9,9 +9,16 @@ from datetime import timedelta
 
 from factory.db import Database
 from factory.domain.checkpoint import Checkpoint
+from factory.errors import Capacity
 from factory.jobs.admit import Admission, Limits
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.end_attempt import RetryRules
+from factory.jobs.finishing_line import Stations
+from factory.jobs.gpu_worker import GpuWorker
+from factory.jobs.lease_keeper import LeaseKeeper
+from factory.jobs.picture_journal import PictureJournal
+from factory.jobs.waiting_room import WaitingRoom
+from factory.logs import get_logger
 from factory.postprocess.chain import Chain
 from factory.postprocess.digest import Digest
 from factory.postprocess.encode import Encode
@@ -21,6 +28,13 @@ from factory.postprocess.prompt_filter import PromptFilter
 from factory.postprocess.prompt_rules import PromptRules, load_rules
 from factory.settings import Settings
 from factory.storage import Storage, open_storage
+from factory.storage.spool import Spool
+from factory.workers.engines import ENGINES, Engine, open_engine
+from factory.workers.engines.vram import vram_budget
+from factory.workers.gpu import Gpu
+from factory.workers.pipeline_cache import PipelineCache
+
+log = get_logger(__name__)
 
 
 def build_database(settings: Settings, *, pool_size: int = 5) -> Database:
@@ -74,3 +88,34 @@ def retry_rules(settings: Settings) -> RetryRules:
 def worker_name(settings: Settings) -> str:
     """Unique per GPU process: two processes with one name would share their leases."""
     return settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def build_engines(settings: Settings) -> dict[str, Engine]:
+    """Every engine whose libraries are installed here; jobs of the others go to other workers."""
+    options = {"simulated": {"seconds": settings.simulated_seconds}}
+    engines: dict[str, Engine] = {}
+    for name in ENGINES:
+        try:
+            engines[name] = open_engine(name, **options.get(name, {}))
+        except Capacity as fault:
+            log.warning("engine left out", engine=name, detail=str(fault))
+    return engines
+
+
+def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorker:
+    """One GPU process with its threads running."""
+    db = build_database(settings, pool_size=6)
+    name = worker_name(settings)
+    lease = timedelta(seconds=settings.lease_seconds)
+    cache = PipelineCache(build_engines(settings), settings.checkpoints_dir, budget_bytes=settings.vram_bytes or vram_budget())
+    stations = Stations(
+        db=db,
+        chain=build_chain(settings, build_rules(settings)),
+        storage=build_storage(settings),
+        keeper=LeaseKeeper(db, lease),
+        # What an earlier process of this name spooled is stale: its leases are gone and its jobs are drawn again.
+        waiting_room=WaitingRoom(Spool(settings.data_dir / "spool" / name, settings.spool_pictures, max_age_seconds=0)),
+        rules=retry_rules(settings),
+        journal=journal,
+    )
+    return GpuWorker(Gpu(cache, name), stations, name=name, lease=lease, threads=settings.finishing_threads)

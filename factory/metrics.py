@@ -25,3 +25,4 @@ load_seconds = Histogram("factory_load_seconds", "Time to load a checkpoint", bu
 leases_lost_total = Counter("factory_leases_lost_total", "Claims that ended because the lease was lost or canceled")
 spooled_pictures = Gauge("factory_spooled_pictures", "Finished pictures waiting for the storage")
 gpu_seconds_total = Counter("factory_gpu_seconds_total", "Where the GPU thread's time went", ["state"])
+worker_ready = Gauge("factory_worker_ready", "1 once this worker has drawn a real picture")

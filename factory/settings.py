@@ -1,4 +1,4 @@
-"""Every knob, one object. Environment variables are FACTORY_<NAME>; a file named by FACTORY_ENV_FILE is read too."""
+"""Every knob, one object: environment variables FACTORY_<NAME>, the file FACTORY_ENV_FILE, or files factory_<name> in FACTORY_SECRETS_DIR."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     finishing_threads: int = Field(2, ge=1)
     simulated_seconds: float = Field(0.2, ge=0, description="what one picture of the simulated engine takes")
 
+    sweep_seconds: float = Field(3600, gt=0, description="how often orphaned objects are looked for")
+    sweep_after_seconds: float = Field(86_400, ge=0, description="objects that no asset names live this long; keep it above the age of your oldest backup")
+    watchdog_seconds: float = Field(90, gt=0, description="a worker that received nothing for this long while work waits exits")
+
     max_side: int = Field(1024, description="pixels; larger orders are refused")
     max_prompt_characters: int = 2000
     max_rows: int = Field(100_000, description="rows in one batch")
@@ -58,4 +62,4 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment once. Raises pydantic.ValidationError that names each missing variable."""
     env_file = os.environ.get("FACTORY_ENV_FILE")
-    return Settings(_env_file=env_file)  # type: ignore[call-arg]
+    return Settings(_env_file=env_file, _secrets_dir=os.environ.get("FACTORY_SECRETS_DIR"))

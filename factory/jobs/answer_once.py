@@ -58,6 +58,13 @@ def answer_once(db: Database, *, tenant: str, key: str | None, request_sha256: s
         return answer
 
 
+def recall(db: Database, *, tenant: str, key: str, request_sha256: str) -> Answer | None:
+    """The stored answer, if there is one: it spares a repeat the work of checking its rows. Raises Invalid as above."""
+    with db.transaction() as session:
+        stored = session.get(IdempotencyKey, (tenant, key))
+    return _replay(stored, request_sha256) if stored else None
+
+
 def _replay(stored: IdempotencyKey, request_sha256: str) -> Answer:
     if stored.request_sha256 != request_sha256:
         raise Invalid("this key was used for another body; send the same body, or a new key", code="idempotency_key_reused")

@@ -1,0 +1,130 @@
+"""GpuWorker: claim, draw, hand over, until there is no work or the time is up. The heart of a GPU process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from factory import metrics
+from factory.domain.claim import Claim
+from factory.domain.status import Phase
+from factory.errors import DatabaseDown
+from factory.jobs.checkpoints import list_checkpoints
+from factory.jobs.claim_job import claim_job
+from factory.jobs.end_attempt import release_job
+from factory.jobs.finishing_line import FinishingLine, Stations
+from factory.logs import get_logger
+from factory.workers.gpu import Gpu
+
+log = get_logger(__name__)
+DATABASE_RETRY_SECONDS = 1.0
+
+
+@dataclass
+class ShiftSummary:
+    """What a shift did. `swaps` counts changes of checkpoint; `more` says that work may be left."""
+
+    pictures: int = 0
+    failures: int = 0
+    swaps: int = 0
+    checkpoint: str = ""
+    more: bool = False
+    busy_seconds: float = field(default=0.0)
+
+
+class GpuWorker:
+    """One GPU process: while picture n denoises, n+1 is claimed and n−1 is finished. No transaction is open meanwhile."""
+
+    def __init__(self, gpu: Gpu, stations: Stations, *, name: str, lease: timedelta, threads: int = 2) -> None:
+        self.gpu, self.name = gpu, name
+        self._stations, self._lease = stations, lease
+        self._line = FinishingLine(stations, threads=threads)
+        self._ahead = ThreadPoolExecutor(1, "claim-ahead")
+
+    def run_shift(self, seconds: float, *, should_stop: Callable[[], bool] = lambda: False) -> ShiftSummary:
+        """Draw pictures one after the other. Ends when nothing can be claimed, after `seconds`, or when told to stop."""
+        summary = ShiftSummary()
+        ends = time.monotonic() + seconds
+        for claim in self._claims(lambda: time.monotonic() < ends and not should_stop(), summary):
+            with structlog.contextvars.bound_contextvars(job_id=str(claim.job_id), batch_id=str(claim.batch_id), attempt=claim.attempt):
+                self._draw(claim, summary)
+        return summary
+
+    def warm_up(self) -> None:
+        """Draw one real picture of the first checkpoint that this worker can load. Raises what drawing raises."""
+        for checkpoint in list_checkpoints(self._stations.db).values():
+            self.gpu.warm_up(checkpoint.name, checkpoint.sha256, engine=checkpoint.engine, side=checkpoint.native_side)
+            return
+
+    def drain(self, seconds: float) -> bool:
+        """Wait for pictures still being finished; False when some are left."""
+        return self._line.drain(seconds)
+
+    def close(self, seconds: float = 20) -> None:
+        """Finish what is drawn, give back what is not, stop the threads."""
+        self.drain(seconds)
+        self._line.close()
+        for claim in self._stations.keeper.held:
+            release_job(self._stations.db, claim)
+        self._stations.keeper.close()
+        self._ahead.shutdown(wait=False)
+
+    def _claims(self, go_on: Callable[[], bool], summary: ShiftSummary) -> Iterator[Claim]:
+        """Claims, each taken while the one before is being drawn. At the end of the shift nothing is left claimed."""
+        claim = self._claim()
+        while claim is not None:
+            ahead: Future[Claim | None] | None = self._ahead.submit(self._claim, claim.spec.checkpoint) if go_on() else None
+            yield claim
+            if ahead is None:
+                summary.more = True
+                return
+            # Work may have arrived since the look ahead.
+            claim = ahead.result() or (self._claim() if go_on() else None)
+            if claim is not None and not go_on():
+                summary.more = True
+
+    def _claim(self, *loading: str) -> Claim | None:
+        started = time.perf_counter()
+        try:
+            claim = claim_job(self._stations.db, worker=self.name, lease=self._lease, resident=[*self.gpu.resident(), *loading])
+        except DatabaseDown:
+            metrics.claims_total.labels("database_down").inc()
+            time.sleep(DATABASE_RETRY_SECONDS)
+            return None
+        metrics.claim_seconds.observe(time.perf_counter() - started)
+        metrics.claims_total.labels("empty" if claim is None else "claimed").inc()
+        if claim is not None:
+            metrics.job_wait_seconds.observe(max(0.0, (datetime.now(UTC) - claim.created_at).total_seconds()))
+            self._stations.keeper.hold(claim, Phase.LOADING if claim.spec.checkpoint not in self.gpu.resident() else Phase.GENERATING)
+        return claim
+
+    def _draw(self, claim: Claim, summary: ShiftSummary) -> None:
+        """The chain's rules are asked first: they may have changed since the order."""
+        keeper = self._stations.keeper
+        started = time.perf_counter()
+        try:
+            keeper.require(claim)
+            self._stations.journal.started(claim)
+            self._stations.chain.check(claim.spec)
+
+            def on_step(done: int, _total: int) -> None:
+                keeper.require(claim)
+                if done == 1:
+                    keeper.hold(claim, Phase.GENERATING)
+
+            picture = self.gpu.generate(claim.spec, on_step)
+        except Exception as fault:
+            summary.failures += 1
+            self._line.fail(claim, fault)
+            return
+        busy = time.perf_counter() - started
+        summary.swaps += summary.checkpoint not in ("", claim.spec.checkpoint)
+        summary.pictures, summary.checkpoint = summary.pictures + 1, claim.spec.checkpoint
+        summary.busy_seconds = round(summary.busy_seconds + busy, 3)
+        metrics.gpu_seconds_total.labels("busy").inc(busy)
+        self._line.hand_over(claim, picture)

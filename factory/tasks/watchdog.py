@@ -1,0 +1,68 @@
+"""A worker that no longer consumes while work waits notices, and exits, so that its supervisor starts a fresh one.
+
+`inspect ping` does not see this state: such a worker answers, heartbeats, and takes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from celery import signals
+from celery.worker import state
+from redis import Redis
+from redis.exceptions import RedisError
+
+from factory.logs import get_logger
+from factory.settings import load_settings
+from factory.tasks.celery_app import CPU_QUEUE, GPU_QUEUE
+from factory.tasks.gpu_process import ROLE_VARIABLE
+
+log = get_logger(__name__)
+LOOK_SECONDS = 5.0
+GRACE_SECONDS = 15.0
+EXIT_CODE = 70
+
+
+class Watchdog:
+    """`queue` is the list in Redis that this worker should be eating from; `patience` is seconds."""
+
+    def __init__(self, redis: Redis, queue: str, patience: float) -> None:
+        self._redis, self._queue, self._patience = redis, queue, patience
+        self._last_seen_well = time.monotonic()
+
+    def looks_wedged(self) -> bool:
+        """True when messages have waited for longer than `patience` while nothing was received or running here."""
+        if state.active_requests or state.reserved_requests or not self._waiting():
+            self._last_seen_well = time.monotonic()
+        return time.monotonic() - self._last_seen_well > self._patience
+
+    def received(self, **_: Any) -> None:
+        self._last_seen_well = time.monotonic()
+
+    def watch(self) -> None:
+        while not self.looks_wedged():
+            time.sleep(LOOK_SECONDS)
+        log.critical("worker consumes nothing while work waits; exiting", queue=self._queue)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        os._exit(EXIT_CODE)
+
+    def _waiting(self) -> bool:
+        try:
+            return bool(self._redis.llen(self._queue))
+        except RedisError:
+            return False
+
+
+@signals.worker_ready.connect
+def _start(**_: Any) -> None:
+    settings = load_settings()
+    queue = GPU_QUEUE if os.environ.get(ROLE_VARIABLE) == "gpu" else CPU_QUEUE
+    redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    watchdog = Watchdog(redis, queue, settings.watchdog_seconds)
+    signals.task_received.connect(watchdog.received, weak=False)
+    threading.Thread(target=watchdog.watch, name="watchdog", daemon=True).start()
