@@ -32,7 +32,9 @@ class FolderStorage:
     def __init__(self, root: Path, *, public_url: str = "", link_secret: str = "") -> None:
         self.root, self._public_url, self._link_secret = root.resolve(), public_url, link_secret
         with self._disk():
-            self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not self.root.is_dir():
+                self.root.mkdir(parents=True, exist_ok=True)
+                self.root.chmod(0o755)
         self.sweep()
 
     @classmethod

@@ -28,7 +28,7 @@ _OPTIONS = {"endpoint", "region", "public_endpoint", "create", "timeout"}
 
 class S3Storage:
     """`s3://bucket?endpoint=https://host:port&region=…`, and if wanted
-    `public_endpoint` (the address that links carry), `timeout` (seconds for each answer, default 10), `create=1` (`check` makes the bucket).
+    `public_endpoint` (the address that links carry), `timeout` (seconds for each answer, default 5), `create=1` (`check` makes the bucket).
 
     Without access keys boto3's own chain finds them (role, profile, environment).
     """
@@ -79,7 +79,7 @@ class S3Storage:
                 access_key=access.s3_access_key,
                 secret_key=access.s3_secret_key,
                 public_endpoint=options.get("public_endpoint", ""),
-                timeout=float(options.get("timeout", "10")),
+                timeout=float(options.get("timeout", "5")),
                 create=options.get("create") == "1",
             )
         except (ValueError, BotoCoreError) as error:
