@@ -11,12 +11,13 @@ import platform
 import statistics
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
-from isal import isal_zlib
+import psutil
 from PIL import Image
 
 from bench.peers import pillow_chain
@@ -100,9 +101,23 @@ def measure(count: int) -> dict[str, Any]:
         "wall_ratio": statistics.median([b[1] / a[1] for a, b in pairs]),
         "bytes_ratio": sum(len(d.content or b"") for d in drafts) / sum(map(len, peer_bytes)),
         "steps_ms": {name: min(d.seconds[name] * 1e3 for d in drafts) for name in drafts[0].facts["chain"]},
-        "machine": {"load": os.getloadavg()[0], "cores": os.cpu_count(), "cpu": platform.processor() or platform.machine()},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__, "isal": isal_zlib.__name__},
+        "machine": {
+            "load": os.getloadavg()[0],
+            "steal_s": getattr(psutil.cpu_times(), "steal", 0.0),
+            "cores": os.cpu_count(),
+            "cpu": cpu_model(),
+        },
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__, "isal": version("isal")},
     }
+
+
+def cpu_model() -> str:
+    """The name that Linux gives, else the architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def judge(found: dict[str, Any]) -> tuple[int, str]:
@@ -123,7 +138,7 @@ def report(found: dict[str, Any], verdict: str) -> None:
     print(f"{'ratio':20} {ratio['median']:8.1f} ×  ({ratio['lowest']:.1f} … {ratio['highest']:.1f}), wall {found['wall_ratio']:.1f} ×")
     print(f"{'bytes':20} {found['bytes_ratio']:8.2f} × the peer's")
     print("best wall ms by step: " + ", ".join(f"{name} {ms:.2f}" for name, ms in found["steps_ms"].items()))
-    print(f"machine: load {found['machine']['load']:.1f} on {found['machine']['cores']} cores; {found['versions']}")
+    print("machine: " + ", ".join(f"{name} {value}" for name, value in (found["machine"] | found["versions"]).items()))
     print(f"goal ≤ {GOAL_MS:g} ms; outputs decoded and compared; {verdict}")
 
 

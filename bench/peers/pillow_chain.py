@@ -4,11 +4,13 @@ import hashlib
 import io
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 
-def finish(pixels, *, text: str, box: tuple[int, int, int, int], font_path: Path, xmp: str) -> tuple[bytes, str]:
+def finish(pixels: NDArray[np.uint8], *, text: str, box: tuple[int, int, int, int], font_path: Path, xmp: str) -> tuple[bytes, str]:
     """`box`: x, y, width, height of the label's plate. Returns the file and its SHA-256."""
     x, y, width, height = box
     picture = Image.fromarray(pixels).convert("RGBA")
