@@ -1,0 +1,106 @@
+"""Batches: order many rows at once, look at their progress, cancel what is left."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from factory.api import represent
+from factory.api.answers import Json
+from factory.api.batch_head import head_from_pairs
+from factory.api.body import Spooled
+from factory.api.cursors import read_number, read_uuid
+from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
+from factory.api.links import Links
+from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
+from factory.api.order_batch import order_batch
+from factory.api.queries import JobQuery, PageQuery
+from factory.api.receipts import cancel_receipt
+from factory.api.replies import Look, reply, reply_when_done
+from factory.api.uploads import KINDS, read_upload
+from factory.api.wait import Patience
+from factory.db import Database
+from factory.domain.caller import Caller
+from factory.jobs.answer_once import Answer
+from factory.jobs.cancel import CancelReceipt, cancel_batch
+from factory.jobs.find_batches import find_batch, list_batches
+from factory.jobs.find_jobs import list_jobs
+from factory.jobs.read_audit import AuditFilter, list_events
+
+router = APIRouter(prefix="/api/v1/batches", tags=["batches"])
+Name = Annotated[str, Path(max_length=128, description="our id, or the client's own")]
+DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} for kind in [*KINDS, "multipart/form-data"]}}}
+
+
+@router.post("", status_code=202, openapi_extra=DOC)
+async def post_batch(
+    request: Request, body: Spooled, caller: Writer, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
+) -> Response:
+    """A JSON list, `{"rows": […]}`, NDJSON or CSV; project, external_id and labels in the address, the object or the form."""
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+
+    def order() -> Answer:
+        upload = read_upload(body)
+        once = Once(caller.tenant, key, request_hash(request, upload.sha256))
+        answer = order_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once)
+        if not answer.replayed:
+            ring(int(answer.body["counts"]["queued"]))
+        return answer
+
+    return await reply(request, await run_in_threadpool(order), lambda name: _look(db, caller, links, name), patience)
+
+
+def _look(db: Database, caller: Caller, links: Links, name: str) -> Look:
+    def look() -> tuple[dict[str, Any], bool]:
+        found = find_batch(db, tenant=caller.tenant, name=name)
+        return represent.batch(found, links), found.is_done
+
+    return look
+
+
+@router.get("")
+def get_batches(wanted: Annotated[PageQuery, Query()], caller: Reader, db: Db, links: To) -> Response:
+    """Newest first, without their row errors."""
+    found = list_batches(db, tenant=caller.tenant, before=read_uuid(wanted.cursor), limit=wanted.limit)
+    data = [represent.batch(one, links, with_errors=False) for one in found]
+    return Json(represent.page(data, found[-1].batch.id if found else None, limit=wanted.limit))
+
+
+@router.get("/{name}")
+async def get_batch(request: Request, name: Name, caller: Reader, db: Db, links: To, patience: Patience) -> Response:
+    """The batch now; with `wait`, when all its jobs have ended."""
+    return await reply_when_done(request, _look(db, caller, links, name), patience)
+
+
+@router.get("/{name}/jobs")
+def get_batch_jobs(name: Name, wanted: Annotated[JobQuery, Query()], caller: Reader, db: Db, links: To) -> Response:
+    """The same filters as for all jobs."""
+    batch_id = find_batch(db, tenant=caller.tenant, name=name).batch.id
+    filtered = wanted.as_filter(batch=batch_id)
+    found = list_jobs(db, tenant=caller.tenant, wanted=filtered, before=read_uuid(wanted.cursor), limit=wanted.limit)
+    return Json(represent.page([represent.job(one, links) for one in found], found[-1].job.id if found else None, limit=wanted.limit))
+
+
+@router.post("/{name}/cancel")
+def post_cancel(request: Request, name: Name, caller: Writer, db: Db, links: To, key: Key) -> Response:
+    """Cancels what has not ended; finished pictures stay."""
+    batch_id = find_batch(db, tenant=caller.tenant, name=name).batch.id
+
+    def cancel() -> CancelReceipt:
+        return cancel_batch(db, tenant=caller.tenant, batch_id=batch_id, actor=caller.actor)
+
+    def now() -> dict[str, Any]:
+        return represent.batch(find_batch(db, tenant=caller.tenant, name=str(batch_id)), links)
+
+    return cancel_receipt(db, Once(caller.tenant, key, request_hash(request, "")), cancel, now)
+
+
+@router.get("/{name}/events")
+def get_batch_events(name: Name, wanted: Annotated[PageQuery, Query()], caller: Reader, db: Db) -> Response:
+    """What happened to the batch and its jobs, newest first."""
+    batch = find_batch(db, tenant=caller.tenant, name=name).batch
+    found = list_events(db, AuditFilter(tenant=caller.tenant, batch=batch.id), before=read_number(wanted.cursor), limit=wanted.limit)
+    return Json(represent.page([represent.event(one) for one in found], found[-1].id if found else None, limit=wanted.limit))

@@ -1,0 +1,71 @@
+"""From a body to one queued job, or to the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from factory.api import represent
+from factory.api.links import Links
+from factory.api.once import Once, order_once, same_order
+from factory.api.problems import Malformed
+from factory.api.rows import read_order
+from factory.db import Database
+from factory.domain.caller import Caller
+from factory.domain.job import Job
+from factory.domain.job_order import JobOrder
+from factory.errors import Invalid, NotFound, Problem
+from factory.jobs.admit import Admission, Admitted, admit
+from factory.jobs.answer_once import Act, Answer
+from factory.jobs.find_jobs import FoundJob, find_job
+from factory.jobs.submit_job import log_refusal, submit_job
+
+
+def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
+    """`external_id` from the path wins over none in the body, and must not differ from one. Raises Invalid."""
+    try:
+        sent = orjson.loads(content)
+    except orjson.JSONDecodeError as fault:
+        raise Malformed(f"the body is no valid JSON in UTF-8: {fault}", code="malformed_json") from fault
+    if external_id is not None and isinstance(sent, dict) and sent.setdefault("external_id", external_id) != external_id:
+        message = f"external_id in the body differs from {external_id!r} in the path; leave it out"
+        raise Invalid(None, Problem("external_id_differs", message, "/external_id", str(sent["external_id"])))
+    return read_order(sent)
+
+
+def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, order: JobOrder, once: Once) -> Answer:
+    """Raises Refused when a rule says no: no job is made, the log keeps the refusal."""
+
+    def existing() -> Answer | None:
+        return _present(db, links, order.external_id, once) if order.external_id else None
+
+    def prepare() -> tuple[str | None, Act]:
+        admitted = admit(order, admission())
+        if admitted.refusal:
+            log_refusal(db, caller, admitted, admitted.refusal)
+            raise admitted.refusal
+        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once)
+
+    return order_once(db, once, prepare=prepare, existing=existing)
+
+
+def _act(caller: Caller, admitted: Admitted, links: Links, once: Once) -> Act:
+    def act(session: Session, now: ColumnElement[Any]) -> Answer:
+        job_id = submit_job(session, now, caller, admitted, request_sha256=once.request_sha256)
+        return Answer(202, represent.job(FoundJob(session.get_one(Job, job_id), None), links))
+
+    return act
+
+
+def _present(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:
+    try:
+        found = find_job(db, tenant=once.tenant, name=external_id)
+    except NotFound:
+        return None
+    if found.job.external_id != external_id:
+        return None
+    return same_order(external_id, found.job.request_sha256, once, lambda: represent.job(found, links))

@@ -1,0 +1,83 @@
+"""Upload: an order's file, whatever its kind, as rows and a head."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, parse_form
+
+from factory.api.batch_head import head_from_pairs
+from factory.api.body import Body
+from factory.api.csv_rows import Warnings, csv_rows
+from factory.api.json_rows import json_rows, ndjson_rows
+from factory.api.problems import Malformed, UnsupportedMedia
+from factory.errors import Invalid, Problem
+
+KINDS = {
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/x-jsonlines": "ndjson",
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "application/vnd.ms-excel": "csv",  # what browsers on Windows call a CSV
+}
+ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
+
+
+@dataclass
+class Upload:
+    """`sha256` is of the content that counts: a form's boundary differs each time it is sent. `head` fills while rows are read."""
+
+    file: IO[bytes]
+    kind: str
+    sha256: str
+    head: dict[str, Any] = field(default_factory=dict)
+    warnings: Warnings = field(default_factory=list)
+
+    def rows(self) -> Iterator[tuple[int, Any]]:
+        self.file.seek(0)
+        if self.kind == "csv":
+            return csv_rows(self.file, self.warnings)
+        return ndjson_rows(self.file) if self.kind == "ndjson" else json_rows(self.file, self.head)
+
+
+def read_upload(body: Body) -> Upload:
+    """Raises UnsupportedMedia, Malformed, Invalid."""
+    if body.media_type == "multipart/form-data":
+        return _from_form(body)
+    if body.media_type not in KINDS:
+        kinds = "text/csv, application/x-ndjson, application/json or multipart/form-data"
+        raise UnsupportedMedia(f"Content-Type {body.media_type[:60]!r} is not read here; send {kinds}")
+    return Upload(body.file, KINDS[body.media_type], body.sha256)
+
+
+def _from_form(body: Body) -> Upload:
+    files: list[File] = []
+    fields: list[tuple[str, str]] = []
+
+    def on_field(found: Field) -> None:
+        fields.append(((found.field_name or b"").decode("utf-8", "replace"), (found.value or b"").decode("utf-8", "replace")))
+
+    try:
+        parse_form({"Content-Type": body.content_type.encode()}, body.file, on_field, files.append)
+    except FormParserError as fault:
+        raise Malformed(f"the form cannot be read: {fault}") from fault
+    if len(files) != 1:
+        message = f"the form has {len(files)} files; send one, with curl: -F file=@rows.csv"
+        raise Invalid(None, Problem("field_missing", message, "/file"))
+    name = (files[0].file_name or b"").decode("utf-8", "replace")
+    ending = PurePosixPath(name.lower()).suffix
+    if ending not in ENDINGS:
+        raise UnsupportedMedia(f"the file {name[:80]!r} must end in {', '.join(ENDINGS)}")
+    content = files[0].file_object
+    content.seek(0)
+    digest = hashlib.file_digest(content, "sha256").hexdigest()
+    whole = hashlib.sha256(repr((sorted(fields), ending, digest)).encode()).hexdigest()
+    return Upload(content, ENDINGS[ending], whole, head_from_pairs(fields))
