@@ -56,5 +56,5 @@ def open_engine(name: str, **options: Any) -> Engine:
     module, noun = ENGINES[name].split(":")
     try:
         return cast(Engine, getattr(import_module(module), noun)(**options))
-    except ModuleNotFoundError as error:
-        raise Capacity(f"engine {name!r} needs the library {error.name!r}; install requirements/engine.lock on this worker") from error
+    except (ImportError, OSError) as error:
+        raise Capacity(f"engine {name!r} does not load on this worker: {error}; install requirements/engine.lock") from error

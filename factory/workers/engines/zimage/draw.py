@@ -84,7 +84,7 @@ def decode(pipeline: ZImagePipeline, latents: torch.Tensor) -> Pixels:
 def require_finite(tensor: torch.Tensor, what: str) -> None:
     """NaN spreads from step to step and ends as a black picture without an error; one sum finds it."""
     if not torch.isfinite(tensor.sum()).item():
-        raise BadPicture(f"the {what} is not finite; check the weights and the dtype")
+        raise BadPicture(f"not finite: {what}; check the weights and the dtype")
 
 
 @dataclass

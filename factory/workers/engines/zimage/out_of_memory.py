@@ -19,7 +19,7 @@ def or_out_of_vram(run: Callable[P, T], *args: P.args, **options: P.kwargs) -> T
     try:
         return run(*args, **options)
     except torch.OutOfMemoryError as error:
-        # The traceback holds the tensors of every frame; without this, emptying the cache frees nothing.
+        # A local that names the error makes a cycle with its traceback, and the tensors of every frame wait for the collector.
         forget_frames(error)
         reason = str(error).split(". ")[0]
     # Raised outside the except block: a context would keep torch's error alive.
