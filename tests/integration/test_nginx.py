@@ -115,7 +115,7 @@ def test_the_api_learns_the_real_client_and_not_the_claimed_one(door):
     assert status == 200
     assert seen["x-real-ip"] == seen["x-forwarded-for"] == "127.0.0.1"
     assert seen["x-forwarded-proto"] == "https"
-    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Strict-Transport-Security"]
 
 
 def test_metrics_stay_inside(door):
