@@ -11,9 +11,9 @@ def vram_budget() -> int:
     """Bytes for the pipeline cache: the card's memory less what drawing takes, or 4 GiB of RAM where there is no card."""
     try:
         import torch
-    except ModuleNotFoundError:
+    except (ImportError, OSError):
         return WITHOUT_CARD
     if not torch.cuda.is_available():
         return WITHOUT_CARD
     total: int = torch.cuda.get_device_properties(0).total_memory
-    return max(WITHOUT_CARD, total - KEPT_FREE)
+    return max(0, total - KEPT_FREE)

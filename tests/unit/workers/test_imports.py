@@ -27,8 +27,8 @@ def test_a_worker_whose_torch_does_not_load_leaves_the_order_to_others():
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from factory.errors import Capacity\nfrom factory.workers.engines import open_engine\n"
-        "from factory.workers.engines.vram import ON_A_CPU, vram_budget\n"
-        "assert vram_budget() == ON_A_CPU\nopen_engine('simulated')\n"
+        "from factory.workers.engines.vram import WITHOUT_CARD, vram_budget\n"
+        "assert vram_budget() == WITHOUT_CARD\nopen_engine('simulated')\n"
         "try: open_engine('zimage')\nexcept Capacity as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

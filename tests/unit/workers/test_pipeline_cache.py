@@ -1,14 +1,10 @@
-"""PipelineCache: bytes, pins, one load for many, what was ordered and nothing else, memory that comes back."""
+"""PipelineCache: bytes, pins, what was ordered and nothing else, memory that comes back."""
 
 from __future__ import annotations
 
 import gc
 import shutil
-import threading
-import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -16,57 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory import metrics
-from factory.domain.generation_spec import GenerationSpec
 from factory.errors import BadCheckpoint, Capacity, OutOfVram
 from factory.workers.checkpoints import manifest_sha256
-from factory.workers.engines import Pipeline
 from factory.workers.engines.simulated import SimulatedEngine, write_checkpoint
 from factory.workers.pipeline_cache import PipelineCache
+from tests.counting_engine import spec_for, use
 from tests.orders import ignore_step, order
 
 if TYPE_CHECKING:
     from factory.workers.engines.zimage import LoadedZImage
-
-
-class CountingEngine(SimulatedEngine):
-    """Remembers what it loaded, and waits at a gate if one is set."""
-
-    def __init__(self) -> None:
-        super().__init__(seconds=0)
-        self.loads: list[str] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def load(self, path: Path):
-        self.loads.append(path.name)
-        assert self.gate.wait(10)
-        return super().load(path)
-
-
-@pytest.fixture
-def engine() -> CountingEngine:
-    return CountingEngine()
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Path:
-    for name, weight in {"a": 40, "b": 30, "c": 50, "huge": 101}.items():
-        write_checkpoint(tmp_path / name, weight=weight)
-    return tmp_path
-
-
-@pytest.fixture
-def cache(engine: CountingEngine, shelf: Path) -> PipelineCache:
-    return PipelineCache({"simulated": engine}, shelf, budget_bytes=100)
-
-
-def spec_for(shelf: Path, name: str) -> GenerationSpec:
-    return order(engine="simulated", checkpoint=name, checkpoint_sha256=manifest_sha256(shelf / name))
-
-
-def use(cache: PipelineCache, shelf: Path, name: str) -> Pipeline:
-    with cache.pin(spec_for(shelf, name)) as pipeline:
-        return pipeline
 
 
 def test_the_second_request_is_a_hit(cache, shelf, engine):
@@ -117,42 +71,6 @@ def test_an_error_inside_the_block_lets_go(cache, shelf):
         raise KeyError
     cache.clear()
     assert cache.resident() == []
-
-
-def test_many_threads_that_ask_for_one_checkpoint_cause_one_load(cache, shelf, engine):
-    engine.gate.clear()
-    with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(use, cache, shelf, "a") for _ in range(8)]
-        time.sleep(0.1)
-        engine.gate.set()
-        assert len({id(request.result(10)) for request in asked}) == 1
-    assert engine.loads == ["a"]
-
-
-def test_a_hit_does_not_wait_for_the_load_of_another(cache, shelf, engine):
-    use(cache, shelf, "a")
-    engine.gate.clear()
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(use, cache, shelf, "b")
-        while engine.loads != ["a", "b"]:
-            time.sleep(0.001)
-        use(cache, shelf, "a")
-        assert not loading.done()
-        engine.gate.set()
-        loading.result(10)
-
-
-def test_room_is_reserved_while_a_load_runs(cache, shelf, engine):
-    engine.gate.clear()
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(use, cache, shelf, "c")
-        while engine.loads != ["c"]:
-            time.sleep(0.001)
-        write_checkpoint(shelf / "d", weight=60)
-        with pytest.raises(OutOfVram, match="of which 50 are in use"):
-            use(cache, shelf, "d")
-        engine.gate.set()
-        loading.result(10)
 
 
 def test_a_failed_load_gives_its_room_back_and_the_next_try_loads(cache, shelf, engine):
