@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
-from urllib.parse import SplitResult, parse_qs, quote
+from urllib.parse import SplitResult, quote
 
 import boto3
 from botocore.config import Config
@@ -18,70 +18,38 @@ from factory.storage import Access, StoredObject
 from factory.storage.links import check_seconds
 from factory.storage.naming import check_key, check_prefix, content_disposition
 from factory.storage.s3_faults import is_missing, storage_error
+from factory.storage.s3_place import S3Place
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
-_OPTIONS = {"endpoint", "region", "public_endpoint", "create", "timeout"}
-
 
 class S3Storage:
-    """`s3://bucket?endpoint=https://host:port&region=…`, and if wanted
-    `public_endpoint` (the address that links carry), `timeout` (seconds for each answer, default 5), `create=1` (`check` makes the bucket).
+    """Without access keys boto3's own chain finds them: role, profile, environment."""
 
-    Without access keys boto3's own chain finds them (role, profile, environment).
-    """
-
-    def __init__(
-        self,
-        bucket: str,
-        *,
-        endpoint: str,
-        region: str,
-        access_key: str,
-        secret_key: str,
-        public_endpoint: str,
-        timeout: float,
-        create: bool,
-    ) -> None:
-        self.bucket, self._region, self._create = bucket, region, create
-        self._where = f"bucket {bucket!r} at {endpoint or 'AWS'}"
+    def __init__(self, place: S3Place, *, access_key: str = "", secret_key: str = "") -> None:
+        self.bucket, self._region, self._create = place.bucket, place.region, place.create
+        self._where = f"bucket {place.bucket!r} at {place.endpoint or 'AWS'}"
 
         def client(address: str) -> S3Client:
             return boto3.client(
                 "s3",
                 endpoint_url=address or None,
-                region_name=region,
+                region_name=place.region,
                 aws_access_key_id=access_key or None,
                 aws_secret_access_key=secret_key or None,
-                config=_config(timeout),
+                config=_config(place.timeout),
             )
 
-        self._client = client(endpoint)
-        self._links = client(public_endpoint) if public_endpoint else self._client
+        self._client = client(place.endpoint)
+        self._links = client(place.public_endpoint) if place.public_endpoint else self._client
 
     @classmethod
     def from_url(cls, url: SplitResult, access: Access) -> Self:
-        options = {name: values[-1] for name, values in parse_qs(url.query).items()}
-        if not url.netloc or url.path.strip("/") or (unknown := options.keys() - _OPTIONS):
-            wrong = (
-                "names no bucket, or a folder in it"
-                if not url.netloc or url.path.strip("/")
-                else f"has unknown {', '.join(sorted(unknown))}"
-            )
-            raise Permanent(f"FACTORY_STORAGE_URL {wrong}: write s3://bucket?endpoint=https://host:port&region=…; more options: {_OPTIONS}")
+        """`s3://bucket?endpoint=…&region=…`; S3Place has the other options. Raises Permanent."""
         try:
-            return cls(
-                url.netloc,
-                endpoint=options.get("endpoint", ""),
-                region=options.get("region", "us-east-1"),
-                access_key=access.s3_access_key,
-                secret_key=access.s3_secret_key,
-                public_endpoint=options.get("public_endpoint", ""),
-                timeout=float(options.get("timeout", "5")),
-                create=options.get("create") == "1",
-            )
+            return cls(S3Place.from_url(url), access_key=access.s3_access_key, secret_key=access.s3_secret_key)
         except (ValueError, BotoCoreError) as error:
             raise Permanent(f"FACTORY_STORAGE_URL: {error}") from error
 

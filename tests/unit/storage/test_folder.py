@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -117,3 +118,31 @@ def test_a_link_of_another_secret_is_refused():
     for secret, name, sign in (("b" * 32, "x.png", signature), ("a" * 32, "y.png", signature), ("a" * 32, "x.png", "签名")):
         with pytest.raises(Forbidden):
             verify_link(secret, "x.png", expires=expires, name=name, signature=sign)
+
+
+def test_a_writer_killed_at_any_moment_shows_whole_files_only(tmp_path):
+    program = """
+        import sys
+        from pathlib import Path
+        from factory.storage.folder import FolderStorage
+        from tests.unit.storage.test_folder import put
+        storage = FolderStorage(Path(sys.argv[1]))
+        print("started", flush=True)
+        for number in range(10_000):
+            put(storage, f"{sys.argv[2]}/{number}.png", bytes([number % 256]) * 3_000_000)
+    """
+    for run in range(6):
+        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(tmp_path), str(run)], stdout=subprocess.PIPE)
+        with writer:
+            assert writer.stdout
+            writer.stdout.readline()
+            time.sleep(0.03 + 0.017 * run)
+            writer.kill()
+    storage = FolderStorage(tmp_path)
+    found = list(storage.list())
+    assert found
+    for each in found:
+        number = int(each.key.split("/")[1].removesuffix(".png"))
+        assert storage.get(each.key) == bytes([number % 256]) * 3_000_000
+    storage.sweep(older_than_seconds=-1)
+    assert len(list(tmp_path.rglob("*.png"))) == len([path for path in tmp_path.rglob("*") if path.is_file()])
