@@ -7,7 +7,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 from factory.api.problems import Malformed
@@ -40,8 +40,8 @@ KNOWN = frozenset(JobOrder.model_fields)
 Warnings = list[dict[str, Any]]
 
 
-def csv_rows(file: IO[bytes], warnings: Warnings) -> Iterator[tuple[int, Any]]:
-    """(row number from 1, row or what is wrong with it). Raises Invalid for a file that cannot be read as a table."""
+def csv_rows(file: IO[bytes], warnings: Warnings) -> Generator[tuple[int, Any], None, None]:
+    """(row number from 1 below the header, row or what is wrong with it). Blank rows are counted and skipped. Raises Invalid for a file that cannot be read as a table."""
     encoding = _encoding(file)
     if encoding == "gb18030":
         detail = "the file is not UTF-8 and was read as GB18030; save it as UTF-8 to be sure of every character"
@@ -53,7 +53,9 @@ def csv_rows(file: IO[bytes], warnings: Warnings) -> Iterator[tuple[int, Any]]:
         text.seek(0)
         reader = csv.reader(text, delimiter=max(",;\t", key=first.count))
         columns = _columns(next(reader, []), warnings)
-        yield from enumerate((_row(columns, cells) for cells in reader if any(map(str.strip, cells))), 1)
+        for number, cells in enumerate(reader, 1):
+            if any(map(str.strip, cells)):
+                yield number, _row(columns, cells)
     except csv.Error as fault:
         raise Malformed(f"line {reader.line_num}: {fault}; is a quote left open?", code="malformed_csv") from fault
     finally:

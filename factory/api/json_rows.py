@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 import orjson
@@ -24,7 +24,7 @@ def _no_constant(name: str) -> Any:
 DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def ndjson_rows(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+def ndjson_rows(file: IO[bytes]) -> Generator[tuple[int, Any], None, None]:
     """(row number, value or what is wrong with the line). Blank lines count as lines but are no rows."""
     number = 0
     while line := file.readline(LONGEST_ROW + 1):
@@ -41,7 +41,7 @@ def ndjson_rows(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
                 yield number, Invalid(None, Problem("malformed_json", f"line {number} is no JSON in UTF-8: {fault}"))
 
 
-def json_rows(file: IO[bytes], head: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+def json_rows(file: IO[bytes], head: dict[str, Any]) -> Generator[tuple[int, Any], None, None]:
     """A list of rows, or an object whose `rows` is one; its other fields land in `head`. Raises Malformed."""
     scan = _Scanner(file)
     if scan.next() == "[":
@@ -54,7 +54,7 @@ def json_rows(file: IO[bytes], head: dict[str, Any]) -> Iterator[tuple[int, Any]
         raise scan.wrong("something follows the end")
 
 
-def _list(scan: _Scanner) -> Iterator[tuple[int, Any]]:
+def _list(scan: _Scanner) -> Generator[tuple[int, Any], None, None]:
     scan.take("[")
     number = 0
     if scan.next() == "]":
@@ -67,7 +67,7 @@ def _list(scan: _Scanner) -> Iterator[tuple[int, Any]]:
             return
 
 
-def _object(scan: _Scanner, head: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+def _object(scan: _Scanner, head: dict[str, Any]) -> Generator[tuple[int, Any], None, None]:
     scan.take("{")
     seen = False
     if scan.next() == "}":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -37,7 +38,8 @@ def order_batch(
     def prepare() -> tuple[str | None, Act]:
         nonlocal head
         read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
-        prepared = prepare_batch(parsed_rows(upload.rows()), admission())
+        with closing(upload.rows()) as rows:
+            prepared = prepare_batch(parsed_rows(rows), admission())
         head = read_head(query, upload.head)
         return f"batch:{head.external_id}" if head.external_id else None, _act(caller, head, prepared, links, upload, once)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -41,7 +41,7 @@ class Upload:
     head: dict[str, Any] = field(default_factory=dict)
     warnings: Warnings = field(default_factory=list)
 
-    def rows(self) -> Iterator[tuple[int, Any]]:
+    def rows(self) -> Generator[tuple[int, Any], None, None]:
         self.file.seek(0)
         if self.kind == "csv":
             return csv_rows(self.file, self.warnings)

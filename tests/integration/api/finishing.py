@@ -1,0 +1,52 @@
+"""What a worker would do: draw nothing, store something, close the job."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from factory.db import Database
+from factory.domain.claim import Claim
+from factory.jobs.claim_job import claim_job
+from factory.jobs.close_job import Finished, close_job
+from factory.storage import Storage, file_name, object_key
+
+CONTENT = b"\x89PNG\r\n\x1a\n a picture"
+LEASE = timedelta(seconds=60)
+
+
+def finish_one(db: Database, storage: Storage) -> Claim:
+    """Claim the next job, whoever's, and deliver it."""
+    claim = claim_job(db, worker="w1", lease=LEASE)
+    assert claim is not None
+    key = object_key(claim.tenant, claim.project, claim.day, claim.seq, claim.attempt)
+    name, digest = file_name(claim.project, claim.day, claim.seq), hashlib.sha256(CONTENT).hexdigest()
+    storage.put(key, CONTENT, media_type="image/png", sha256=digest, filename=name)
+    close_job(
+        db,
+        claim,
+        Finished(
+            key=key,
+            filename=name,
+            media_type="image/png",
+            size=len(CONTENT),
+            sha256=digest,
+            width=claim.spec.width,
+            height=claim.spec.height,
+            evaluations=8,
+            facts={},
+            seconds={},
+            policy_version=claim.spec.policy_version,
+        ),
+    )
+    return claim
+
+
+def finish_all(db: Database, storage: Storage, tenant: str) -> int:
+    """Deliver until nothing of this tenant is left in the queue; how many of its jobs that were."""
+    from factory.jobs.find_jobs import JobFilter, list_jobs
+
+    done = 0
+    while list_jobs(db, tenant=tenant, wanted=JobFilter(status=("queued",)), limit=1):
+        done += finish_one(db, storage).tenant == tenant
+    return done
