@@ -79,7 +79,7 @@ class PictureEvents(PictureJournal):
         return time.monotonic() - self._started_at.pop(claim, time.monotonic())
 
     def _put(self, kind: str, claim: Claim, **fields: Any) -> None:
-        self._put_raw((kind, {"uuid": str(claim.job_id), "hostname": self._hostname, "timestamp": time.time(), **fields}))
+        self._put_raw((kind, {"uuid": str(claim.job_id), "timestamp": time.time(), **fields}))
 
     def _put_raw(self, item: tuple[str, dict[str, Any]] | None) -> None:
         try:
