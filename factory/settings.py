@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Nothing here has a default credential: the embedded stack makes its own, production must set them."""
 
-    model_config = SettingsConfigDict(env_prefix="FACTORY_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FACTORY_", extra="ignore", secrets_dir=os.environ.get("FACTORY_SECRETS_DIR"))
 
     database_url: SecretStr = Field(description="postgresql+psycopg://factory_app:…@host/db, the role that cannot rewrite the audit log")
     migration_database_url: SecretStr | None = Field(None, description="the owner's URL; only `factory migrate` uses it")
@@ -62,4 +62,4 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment once. Raises pydantic.ValidationError that names each missing variable."""
     env_file = os.environ.get("FACTORY_ENV_FILE")
-    return Settings(_env_file=env_file, _secrets_dir=os.environ.get("FACTORY_SECRETS_DIR"))
+    return Settings(_env_file=env_file)

@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import make_secrets
 import pytest
 
 from factory.settings import Settings
-from tests.unit.infra.test_compose import COMPOSE
+from tests.unit.infra.test_compose import COMPOSE, ROOT
 
 
 @pytest.fixture
@@ -45,6 +48,15 @@ def test_the_settings_read_the_files(folder, monkeypatch):
     assert len(settings.link_secret.get_secret_value()) >= 32
     user = json.loads((folder / "s3_identities").read_text())["identities"][0]
     assert user["credentials"] == [{"accessKey": settings.s3_access_key, "secretKey": settings.s3_secret_key.get_secret_value()}]
+
+
+def test_every_process_reads_them_from_the_folder_it_is_told(folder):
+    env = {"PATH": os.environ["PATH"], "FACTORY_SECRETS_DIR": str(folder), "FACTORY_STORAGE_URL": "s3://factory"}
+    program = (
+        "from factory.settings import Settings, load_settings; assert load_settings() == Settings(); print(load_settings().s3_access_key)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == (folder / "factory_s3_access_key").read_text(), done.stderr
 
 
 def test_nginx_asks_for_the_password_that_flower_knows(folder):
