@@ -18,6 +18,7 @@ from factory.jobs.keys import create_key, recognise
 from factory.jobs.migrate import migrate
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
 from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.postprocess.prompt_rules import Decision
 from factory.workers.checkpoints import manifest_sha256
 from factory.workers.engines.simulated import write_checkpoint
 
@@ -61,7 +62,7 @@ def prepare(on: Ground) -> Order:
     folder = write_checkpoint(on.folder / "checkpoints" / NAME)
     register_checkpoint(db, name=NAME, engine="simulated", sha256=manifest_sha256(folder), size=1, native_side=1024, actor=OPERATOR)
     _, secret = create_key(db, tenant="bench", name="bench", scopes=list(Scope), actor=OPERATOR)
-    return Order(on, db, recognise(db, secret), Admission(Limits(), list_checkpoints(db), lambda _: "bench"))
+    return Order(on, db, recognise(db, secret), Admission(Limits(), list_checkpoints(db), lambda _: Decision("bench")))
 
 
 def place_order(order: Order, count: int) -> uuid.UUID:

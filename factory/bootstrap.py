@@ -72,11 +72,10 @@ def build_chain(settings: Settings, rules: PromptRules) -> Chain:
 def build_admission(settings: Settings, db: Database, rules: PromptRules) -> Callable[[], Admission]:
     """What orders are checked against; called for each request, so that a checkpoint registered now can be ordered now."""
     limits = Limits(settings.max_side, settings.max_prompt_characters, settings.max_rows)
-    check = PromptFilter(rules).check_prompt
 
     def admission() -> Admission:
         checkpoints: dict[str, Checkpoint] = list_checkpoints(db)
-        return Admission(limits, checkpoints, check)
+        return Admission(limits, checkpoints, rules.evaluate)
 
     return admission
 
@@ -108,9 +107,11 @@ def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorke
     name = worker_name(settings)
     lease = timedelta(seconds=settings.lease_seconds)
     cache = PipelineCache(build_engines(settings), settings.checkpoints_dir, budget_bytes=settings.vram_bytes or vram_budget())
+    rules = build_rules(settings)
     stations = Stations(
         db=db,
-        chain=build_chain(settings, build_rules(settings)),
+        chain=build_chain(settings, rules),
+        policy_version=rules.version,
         storage=build_storage(settings),
         keeper=LeaseKeeper(db, lease),
         # What an earlier process of this name spooled is stale: its leases are gone and its jobs are drawn again.

@@ -5,15 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from factory.domain.checkpoint import Checkpoint
 from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem, Refused
+from factory.postprocess.prompt_filter import refusal
+from factory.postprocess.prompt_rules import Decision
+from factory.storage.naming import file_name
 
 SPECIAL_TOKEN_MARK = "<|"  # noqa: S105 - the start of a chat-template token, no secret
-CheckPrompt = Callable[[str], str]
+JudgePrompt = Callable[[str], Decision]
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Admission:
-    """`check_prompt` returns the version of the rules that allowed a prompt, or raises Refused."""
+    """`judge_prompt` asks the prompt rules."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
-    check_prompt: CheckPrompt
+    judge_prompt: JudgePrompt
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,11 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
     for name, given, side in (("width", order.width, width), ("height", order.height, height)):
         _check_side(name, side if given is None else given, admission.limits.max_side, problems, pointer)
     _check_prompt_text(order.prompt, admission.limits, problems, pointer)
+    if order.project is not None:
+        problems += project_problems(order.project, pointer)
     if problems or checkpoint is None:
         raise Invalid(None, *problems)
-    policy, refusal = _apply_rules(order.prompt, admission.check_prompt)
+    decision = admission.judge_prompt(order.prompt)
     spec = GenerationSpec(
         prompt=order.prompt,
         checkpoint=checkpoint.name,
@@ -65,9 +71,10 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         height=height,
         seed=secrets.randbits(63) if order.seed is None else order.seed,
         label_profile=order.label_profile,
-        policy_version=policy,
+        policy_version=decision.version,
     )
-    return Admitted(order, spec, _warnings(order), refusal)
+    refused = refusal(decision.blocked, decision.version) if decision.blocked else None
+    return Admitted(order, spec, _warnings(order, decision), refused)
 
 
 def _checkpoint(order: JobOrder, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:
@@ -80,6 +87,15 @@ def _checkpoint(order: JobOrder, admission: Admission, problems: list[Problem], 
         )
         return None
     return known[name]
+
+
+def project_problems(project: str, pointer: str = "") -> list[Problem]:
+    """What keeps `project` from standing in file names and storage keys."""
+    try:
+        file_name(project, date.today(), 1)  # noqa: DTZ011 - any day will do
+    except Invalid as fault:
+        return [Problem(fault.code, str(fault), f"{pointer}/project", project)]
+    return []
 
 
 def _check_side(name: str, side: int, longest: int, problems: list[Problem], pointer: str) -> None:
@@ -113,14 +129,7 @@ def _check_prompt_text(prompt: str, limits: Limits, problems: list[Problem], poi
         )
 
 
-def _apply_rules(prompt: str, check_prompt: CheckPrompt) -> tuple[str, Refused | None]:
-    try:
-        return check_prompt(prompt), None
-    except Refused as refusal:
-        return str(refusal.detail.get("policy_version", "")), refusal
-
-
-def _warnings(order: JobOrder) -> list[dict[str, Any]]:
+def _warnings(order: JobOrder, decision: Decision) -> list[dict[str, Any]]:
     found = []
     if order.negative_prompt:
         found.append(("negative_prompt_ignored", "/negative_prompt", "has no effect: this model runs without guidance"))
@@ -128,4 +137,16 @@ def _warnings(order: JobOrder) -> list[dict[str, Any]]:
         found.append(("guidance_scale_ignored", "/guidance_scale", f"has no effect: the effective value is {TURBO_GUIDANCE:g}"))
     if order.num_inference_steps not in (None, TURBO_EVALUATIONS):
         found.append(("steps_fixed", "/num_inference_steps", f"has no effect: the effective value is {TURBO_EVALUATIONS}"))
-    return [{"code": code, "pointer": pointer, "detail": f"{pointer[1:]} {detail}"} for code, pointer, detail in found]
+    ignored = [{"code": code, "pointer": pointer, "detail": f"{pointer[1:]} {detail}"} for code, pointer, detail in found]
+    return ignored + [
+        {
+            "code": "prompt_flagged",
+            "pointer": "/prompt",
+            "detail": hit.suggestion,
+            "rule": hit.rule,
+            "span": hit.span,
+            "matched": hit.matched,
+        }
+        for hit in decision.hits
+        if hit.action == "warn"
+    ]

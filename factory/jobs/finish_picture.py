@@ -22,8 +22,8 @@ class FinishedPicture:
     record: Finished
 
 
-def finish_picture(claim: Claim, picture: Picture, chain: Chain) -> FinishedPicture:
-    """Raises Refused when a rule says no now, BadPicture when the finished file does not read back."""
+def finish_picture(claim: Claim, picture: Picture, chain: Chain, *, policy_version: str) -> FinishedPicture:
+    """`policy_version` is that of the rules which let this attempt be drawn. Raises BadPicture when the file does not read back."""
     draft = chain.apply(Draft(claim.spec, picture.pixels, str(claim.job_id)))
     if draft.content is None:
         raise Permanent("the chain has no step that encodes the picture")
@@ -40,7 +40,6 @@ def finish_picture(claim: Claim, picture: Picture, chain: Chain) -> FinishedPict
         evaluations=picture.evaluations,
         facts=facts,
         seconds={name: round(value, 6) for name, value in {**picture.seconds, **draft.seconds}.items()},
-        policy_version=str(facts.get("policy_version", claim.spec.policy_version)),
-        decision=str(facts.get("decision", "allow")),
+        policy_version=policy_version,
     )
     return FinishedPicture(claim, draft.content, record)

@@ -37,6 +37,7 @@ class Stations:
 
     db: Database
     chain: Chain
+    policy_version: str
     storage: Storage
     keeper: LeaseKeeper
     waiting_room: WaitingRoom
@@ -109,7 +110,7 @@ class FinishingLine:
                     self._queue.task_done()
 
     def _finish(self, claim: Claim, picture: Picture) -> None:
-        finished = finish_picture(claim, picture, self._stations.chain)
+        finished = finish_picture(claim, picture, self._stations.chain, policy_version=self._stations.policy_version)
         while not self._stop.is_set():
             self._stations.keeper.require(claim)
             try:

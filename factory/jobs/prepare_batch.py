@@ -75,6 +75,10 @@ def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) 
     if row.order is None:
         prepared.refuse(row.number, row.problems)
         return
+    if row.order.project is not None:
+        message = "project belongs to the order, not to a row; send it beside the rows"
+        prepared.refuse(row.number, [Problem("project_in_row", message, "/project", row.order.project)])
+        return
     external_id = row.order.external_id
     if external_id is not None:
         first = prepared.external_ids.setdefault(external_id, row.number)

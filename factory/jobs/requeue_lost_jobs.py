@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import null
-
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.job import Job
@@ -51,6 +49,7 @@ def requeue_lost_jobs(db: Database, *, max_lost_leases: int) -> Requeued:
             now=now,
             action=AuditAction.JOB_REQUEUED,
             actor=UPKEEP,
-            values={"lost_leases": Job.lost_leases + 1, "not_before": null()},
+            # The time from which an avoided worker may try again; without it that worker could never.
+            values={"lost_leases": Job.lost_leases + 1, "not_before": now},
         )
     return Requeued(requeued=len(again), dead_lettered=len(poison))

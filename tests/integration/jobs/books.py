@@ -19,13 +19,13 @@ from factory.domain.checkpoint import Checkpoint
 from factory.domain.claim import Claim
 from factory.domain.job_order import JobOrder
 from factory.embedded.postgres import Postgres
-from factory.errors import Refused
 from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished
 from factory.jobs.prepare_batch import ParsedRow, PreparedBatch, prepare_batch
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import submit_job
+from factory.postprocess.prompt_rules import Decision, Hit
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -74,10 +74,10 @@ def checkpoint(name: str) -> Checkpoint:
     return Checkpoint(name=name, engine="simulated", sha256=hashlib.sha256(name.encode()).hexdigest(), bytes=1, native_side=512)
 
 
-def refuse_forbidden(prompt: str) -> str:
-    if "forbidden" in prompt:
-        raise Refused("the prompt holds a forbidden word", rule="r1", policy_version="test-1")
-    return "test-1"
+def refuse_forbidden(prompt: str) -> Decision:
+    at = prompt.find("forbidden")
+    hit = Hit("r1", "test", "block", (at, at + 9), "forbidden", "leave it out")
+    return Decision("test-1", (hit,) if at >= 0 else ())
 
 
 ADMISSION = Admission(Limits(), {name: checkpoint(name) for name in ("default", "other")}, refuse_forbidden)
