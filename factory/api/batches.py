@@ -37,7 +37,7 @@ DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} fo
 
 @router.post("", status_code=202, openapi_extra=DOC)
 async def post_batch(
-    request: Request, body: Spooled, caller: Writer, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
+    request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
 ) -> Response:
     """A JSON list, `{"rows": […]}`, NDJSON or CSV; project, external_id and labels in the address, the object or the form."""
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]

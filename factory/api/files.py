@@ -15,7 +15,8 @@ router = APIRouter(prefix="/files", tags=["files"])
 Text = Annotated[str, Query(max_length=400)]
 
 
-@router.api_route("/{key:path}", methods=["GET", "HEAD"])
+@router.head("/{key:path}", include_in_schema=False)
+@router.get("/{key:path}")
 def get_file(key: str, expires: Text, name: Text, signature: Text, storage: Store, settings: Config) -> Response:
     """Raises Forbidden for a link that was changed or has ended."""
     verify_link(settings.link_secret.get_secret_value(), key, expires=expires, name=name, signature=signature)

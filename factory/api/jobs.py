@@ -39,7 +39,7 @@ DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {"applicatio
 
 @router.post("", status_code=202, openapi_extra=DOC)
 async def post_job(
-    request: Request, body: Small, caller: Writer, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
+    request: Request, caller: Writer, body: Small, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
 ) -> Response:
     """Order one picture. 202 once it is committed; with `wait`, 200 when it has ended in time."""
     return await _order(request, body, caller, db, admission, links, ring, key, patience)
@@ -49,8 +49,8 @@ async def post_job(
 async def put_job(
     request: Request,
     external_id: OwnId,
-    body: Small,
     caller: Writer,
+    body: Small,
     db: Db,
     admission: Admit,
     links: To,

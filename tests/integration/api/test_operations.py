@@ -34,7 +34,7 @@ def test_what_nobody_foresaw_tells_nothing(client, app, monkeypatch):
     def broken():
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(app.state, "admission", broken)
+    monkeypatch.setitem(app.state._state, "admission", broken)
     answer = client.post("/api/v1/jobs", json={"prompt": "a"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.text
