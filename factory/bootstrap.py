@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from factory.db import Database
 from factory.domain.checkpoint import Checkpoint
-from factory.errors import Capacity
 from factory.jobs.admit import Admission, Limits
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.end_attempt import RetryRules
@@ -18,7 +17,6 @@ from factory.jobs.gpu_worker import GpuWorker
 from factory.jobs.lease_keeper import LeaseKeeper
 from factory.jobs.picture_journal import PictureJournal
 from factory.jobs.waiting_room import WaitingRoom
-from factory.logs import get_logger
 from factory.postprocess.chain import Chain
 from factory.postprocess.digest import Digest
 from factory.postprocess.encode import Encode
@@ -29,12 +27,11 @@ from factory.postprocess.prompt_rules import PromptRules, load_rules
 from factory.settings import Settings
 from factory.storage import Storage, open_storage
 from factory.storage.spool import Spool
-from factory.workers.engines import ENGINES, Engine, open_engine
+from factory.workers.engines import ENGINES, Engine
+from factory.workers.engines.late import LateEngine
 from factory.workers.engines.vram import vram_budget
 from factory.workers.gpu import Gpu
 from factory.workers.pipeline_cache import PipelineCache
-
-log = get_logger(__name__)
 
 
 def build_database(settings: Settings, *, pool_size: int = 5) -> Database:
@@ -90,15 +87,9 @@ def worker_name(settings: Settings) -> str:
 
 
 def build_engines(settings: Settings) -> dict[str, Engine]:
-    """Every engine whose libraries are installed here; jobs of the others go to other workers."""
+    """Every engine, none of them opened: a job whose engine does not load here goes to another worker."""
     options = {"simulated": {"seconds": settings.simulated_seconds}}
-    engines: dict[str, Engine] = {}
-    for name in ENGINES:
-        try:
-            engines[name] = open_engine(name, **options.get(name, {}))
-        except Capacity as fault:
-            log.warning("engine left out", engine=name, detail=str(fault))
-    return engines
+    return {name: LateEngine(name, **options.get(name, {})) for name in ENGINES}
 
 
 def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorker:

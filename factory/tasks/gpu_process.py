@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 
 from prometheus_client import start_http_server
 
@@ -13,11 +12,13 @@ from factory.errors import FactoryError
 from factory.jobs.gpu_worker import GpuWorker, ShiftSummary
 from factory.logs import get_logger
 from factory.settings import load_settings
+from factory.tasks import shutdown
 from factory.tasks.celery_app import app
 from factory.tasks.picture_events import PictureEvents
 
 log = get_logger(__name__)
 ROLE_VARIABLE = "FACTORY_ROLE"
+CLOSE_SECONDS = 10.0
 
 _worker: GpuWorker | None = None
 _events = PictureEvents(app)
@@ -46,11 +47,11 @@ def work_one_shift(*, hostname: str, shift_id: str) -> ShiftSummary:
     if _worker is None:
         raise RuntimeError(f"this process is no GPU worker: start it with `factory worker gpu` ({ROLE_VARIABLE} is not set)")
     _events.shift(hostname, shift_id)
-    return _worker.run_shift(load_settings().shift_seconds)
+    return _worker.run_shift(load_settings().shift_seconds, should_stop=shutdown.is_announced)
 
 
 def stop() -> None:
     """Finish what is drawn, give back the rest."""
     if _worker is not None:
-        _worker.close(timedelta(seconds=20).total_seconds())
+        _worker.close(CLOSE_SECONDS)
         _events.close()

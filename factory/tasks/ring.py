@@ -17,7 +17,8 @@ log = get_logger(__name__)
 MOST_MESSAGES = 32
 # A message that nobody took in this time is worth nothing: upkeep has sent others.
 EXPIRES_SECONDS = 60
-PUBLISHER_TRANSPORT = {"socket_connect_timeout": 1, "socket_timeout": 1}
+# kombu tries for ever unless told otherwise.
+PUBLISHER_TRANSPORT = {"socket_connect_timeout": 1, "socket_timeout": 1, "max_retries": 0}
 
 
 class Bell:

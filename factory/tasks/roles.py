@@ -14,11 +14,14 @@ TASKS_COLUMNS = "name,uuid,state,kwargs,result,received,started,runtime,worker"
 
 def run_worker(role: str, settings: Settings) -> None:
     """Serve `gpu` (one child, one card) or `cpu` (two children) until SIGTERM. Gossip and mingle cost connections and tell us nothing."""
-    from factory.tasks import watchdog  # noqa: F401 - connects to worker_ready
+    from factory.tasks import shutdown, watchdog
 
     queue, children = (GPU_QUEUE, 1) if role == "gpu" else (CPU_QUEUE, 2)
-    os.environ[ROLE_VARIABLE] = role
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
+    # The child reads its settings anew: it must find the same name, also after it was replaced.
+    os.environ.update({ROLE_VARIABLE: role, "FACTORY_WORKER_NAME": name})
+    shutdown.announce_in(settings.data_dir)
+    watchdog.keep_watch()
     app.worker_main(
         [
             "worker",
@@ -46,12 +49,9 @@ def run_flower(settings: Settings, address: str = "127.0.0.1") -> None:
     """Flower, read-only, with every route behind the password. Raises ValueError without one."""
     if settings.flower_password is None:
         raise ValueError("FACTORY_FLOWER_PASSWORD is not set: Flower does not start without a password")
-    from flower.views.monitor import Healthcheck, Metrics
-    from tornado.web import authenticated
+    from factory.tasks.flower_door import lock_every_route
 
-    # Flower leaves these two open whatever its settings say.
-    for handler in (Metrics, Healthcheck):
-        handler.get = authenticated(handler.get)
+    lock_every_route(settings.flower_user, settings.flower_password.get_secret_value())
     # By environment, not by argument: arguments are readable by every user of the machine.
     os.environ["FLOWER_BASIC_AUTH"] = f"{settings.flower_user}:{settings.flower_password.get_secret_value()}"
     app.start(

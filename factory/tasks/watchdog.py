@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from typing import Any
@@ -24,7 +23,7 @@ from factory.tasks.gpu_process import ROLE_VARIABLE
 log = get_logger(__name__)
 LOOK_SECONDS = 5.0
 GRACE_SECONDS = 15.0
-EXIT_CODE = 70
+EXIT_CODE = 70  # EX_SOFTWARE: supervisors that restart on failure only must see one
 
 
 class Watchdog:
@@ -45,9 +44,10 @@ class Watchdog:
 
     def watch(self) -> None:
         while not self.looks_wedged():
-            time.sleep(LOOK_SECONDS)
+            time.sleep(min(LOOK_SECONDS, self._patience / 3))
         log.critical("worker consumes nothing while work waits; exiting", queue=self._queue)
-        os.kill(os.getpid(), signal.SIGTERM)
+        # The worker's own loop sees this, ends in order and exits with the code; one whose loop is stuck does not.
+        state.should_stop = EXIT_CODE
         time.sleep(GRACE_SECONDS)
         os._exit(EXIT_CODE)
 
@@ -58,7 +58,11 @@ class Watchdog:
             return False
 
 
-@signals.worker_ready.connect
+def keep_watch() -> None:
+    """Watch this worker from the moment that it is ready."""
+    signals.worker_ready.connect(_start)
+
+
 def _start(**_: Any) -> None:
     settings = load_settings()
     queue = GPU_QUEUE if os.environ.get(ROLE_VARIABLE) == "gpu" else CPU_QUEUE

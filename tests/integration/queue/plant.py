@@ -46,7 +46,7 @@ class Plant:
         self.folder, self.valkey, self.books = folder, valkey, books
         self.pictures = folder / "pictures"
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("FACTORY_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("FACTORY_", "PYTHONDONTWRITE"))},
             "OMP_NUM_THREADS": "1",
             "FACTORY_DATABASE_URL": books.app_url,
             "FACTORY_REDIS_URL": valkey.url,
@@ -58,6 +58,7 @@ class Plant:
             "FACTORY_SHIFT_SECONDS": "20",
             "FACTORY_SIMULATED_SECONDS": "0.1",
             "FACTORY_RETRY_BASE_SECONDS": "0.1",
+            "FACTORY_VRAM_BYTES": str(1 << 30),
             **env,
         }
         self.db = Database(books.app_url, pool_size=3)
