@@ -1,6 +1,8 @@
 """infra/nginx by a real nginx (Debian: nginx-light), as a plain user, before a real HTTP server that echoes what it was asked."""
 
 import base64
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -116,6 +118,15 @@ def test_the_api_learns_the_real_client_and_not_the_claimed_one(door):
     assert seen["x-real-ip"] == seen["x-forwarded-for"] == "127.0.0.1"
     assert seen["x-forwarded-proto"] == "https"
     assert headers["Strict-Transport-Security"]
+
+
+def test_plain_http_leads_to_tls(door, config):
+    port = config[1]["8080"]
+    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/alive", timeout=5).read() == b"ok\n"
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as plain:
+        plain.request("GET", "/api/v1/jobs?x=1")
+        answer = plain.getresponse()
+        assert (answer.status, answer.headers["Location"]) == (301, "https://127.0.0.1/api/v1/jobs?x=1")
 
 
 def test_metrics_stay_inside(door):

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 
+from factory.cli import app
 from factory.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -137,3 +140,22 @@ def test_every_queue_has_a_worker():
     }
     served = {service["command"][1] for service in OURS.values() if service.get("command", [""])[0] == "worker"}
     assert queues == served == {"gpu", "cpu"}
+
+
+def test_every_command_is_one_of_the_command_line():
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    known = group.commands
+    for service in OURS.values():
+        command = known[service["command"][0]]
+        command.make_context("compose", service["command"][1:])
+
+
+def test_health_checks_in_python_compile_and_import_what_exists():
+    programs = [check["test"][-1] for service in OURS.values() if (check := service.get("healthcheck")) and "-c" in check["test"]]
+    assert len(programs) == 5
+    for program in programs:
+        compile(program, "healthcheck", "exec")
+        for module, name in re.findall(r"from (factory[\w.]+) import (\w+)", program):
+            path = ROOT / (module.replace(".", "/") + ".py")
+            assert f"def {name}(" in path.read_text()

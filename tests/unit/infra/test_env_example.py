@@ -9,7 +9,8 @@ from factory.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 LINES = (ROOT / ".env.example").read_text().splitlines()
-GIVEN = dict(re.match(r"(?:# )?([A-Z][A-Z0-9_]*)=(.*)", line).groups() for line in LINES if re.match(r"(?:# )?[A-Z][A-Z0-9_]*=", line))
+FOUND = [re.match(r"(?:# )?([A-Z][A-Z0-9_]*)=(.*)", line) for line in LINES]
+GIVEN = {line[1]: line[2] for line in FOUND if line}
 OUTSIDE_SETTINGS = {"FACTORY_VERSION"}  # the tag of the images, read by compose
 
 
