@@ -28,7 +28,7 @@ class Row(DeclarativeBase):
         str: Text,
         datetime: DateTime(timezone=True),
         uuid.UUID: Uuid,
-        dict[str, Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
         list[dict[str, Any]]: JSONB,
         list[str]: ARRAY(Text),
     }

@@ -11,7 +11,7 @@ from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
-from factory.jobs.change_status import change_status, pick
+from factory.jobs.change_status import JOBS, change_status, pick
 from factory.jobs.log_event import log_event
 
 
@@ -44,6 +44,7 @@ def _cancel(
             now=now,
             action=AuditAction.JOB_CANCELED,
             actor=actor,
+            returning=(JOBS.c.started_at, JOBS.c.finished_at),
         )
         if batch_id is not None and rows:
             log_event(

@@ -13,6 +13,8 @@ from factory.domain.audit_event import Actor, AuditAction, AuditEvent
 from factory.domain.job import Job
 from factory.domain.status import TERMINAL, JobStatus, sources
 
+JOBS = Job.__table__
+LOGGED = (JOBS.c.id, JOBS.c.tenant, JOBS.c.batch_id, JOBS.c.attempt, JOBS.c.sku)
 RELEASED: dict[str, Any] = {"lease_until": null(), "worker": null(), "phase": null()}
 
 
@@ -32,8 +34,9 @@ def change_status(
     actor: Actor,
     values: Mapping[str, Any] | None = None,
     detail: Mapping[str, Any] | None = None,
+    returning: Sequence[ColumnElement[Any]] = (),
 ) -> Sequence[Row[Any]]:
-    """Move every picked job that may become `to`; returns the changed rows (columns of Job, plus `was`).
+    """Move every picked job that may become `to`; returns what LOGGED names of each changed row, `was`, and `returning`.
 
     One statement: rows are locked, changed and logged together, so no status can change without its event and no
     event can be written without its change. A row that another transaction holds is skipped or waited for as the
@@ -45,7 +48,7 @@ def change_status(
     columns: dict[str, Any] = {"status": to.value, **(RELEASED if to is not JobStatus.RUNNING else {}), **(values or {})}
     if to in TERMINAL:
         columns.setdefault("finished_at", now)
-    moved = update(Job).where(Job.id == chosen.c.picked_id).values(columns).returning(*Job.__table__.c, chosen.c.was).cte("moved")
+    moved = update(Job).where(JOBS.c.id == chosen.c.picked_id).values(columns).returning(*LOGGED, chosen.c.was, *returning).cte("moved")
     event = select(
         now.label("at"),
         moved.c.tenant,

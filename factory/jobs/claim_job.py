@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, or_, select
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec
-from factory.domain.job import Job
 from factory.domain.status import JobStatus, Lane, Phase
-from factory.jobs.change_status import change_status, pick
+from factory.jobs.change_status import JOBS, change_status, pick
 
 # A worker that could not hold a job leaves it to the others for this long; if there are none, it tries again.
 AVOIDED_FOR = timedelta(seconds=60)
+CLAIMED = (JOBS.c.worker, JOBS.c.project, JOBS.c.day, JOBS.c.seq, JOBS.c.spec, JOBS.c.created_at)
 
 
 def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence[str] = ()) -> Claim | None:
@@ -27,44 +27,47 @@ def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence
     at once; each claim raises `attempt`, the fencing token of every later write.
     """
     now = db.now()
+    lists = [_first(*wanted, *_takeable(now, worker)) for wanted in _lists(resident)]
     with db.transaction() as session:
-        for wanted in _lists(resident):
-            picked = pick(*wanted, *_takeable(now, worker)).order_by(Job.vft, Job.id).limit(1).with_for_update(of=Job, skip_locked=True)
-            rows = change_status(
-                session,
-                picked,
-                JobStatus.RUNNING,
-                now=now,
-                action=AuditAction.JOB_STARTED,
-                actor=Actor("worker", worker),
-                values={
-                    "attempt": Job.attempt + 1,
-                    "worker": worker,
-                    "lease_until": now + lease,
-                    "phase": Phase.GENERATING.value,
-                    "started_at": now,
-                },
-            )
-            if rows:
-                return _claim(rows[0])
-    return None
+        rows = change_status(
+            session,
+            pick(JOBS.c.id == func.coalesce(*lists)).with_for_update(of=JOBS, skip_locked=True),
+            JobStatus.RUNNING,
+            now=now,
+            action=AuditAction.JOB_STARTED,
+            actor=Actor("worker", worker),
+            values={
+                "attempt": JOBS.c.attempt + 1,
+                "worker": worker,
+                "lease_until": now + lease,
+                "phase": Phase.GENERATING.value,
+                "started_at": now,
+            },
+            returning=CLAIMED,
+        )
+    return _claim(rows[0]) if rows else None
+
+
+def _first(*where: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """The head of a list, locked. COALESCE asks for the next list only when this one is empty."""
+    return select(JOBS.c.id).where(*where).order_by(JOBS.c.vft, JOBS.c.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
 
 
 def _lists(resident: Sequence[str]) -> Iterator[list[ColumnElement[bool]]]:
     """Interactive and resident, any interactive, bulk of the resident checkpoint, any."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
-        in_lane = Job.lane == lane.value
+        in_lane = JOBS.c.lane == lane.value
         if resident:
-            yield [in_lane, Job.checkpoint.in_(resident)]
+            yield [in_lane, JOBS.c.checkpoint.in_(resident)]
         yield [in_lane]
 
 
 def _takeable(now: ColumnElement[Any], worker: str) -> list[ColumnElement[bool]]:
     return [
-        Job.status == JobStatus.QUEUED.value,
-        or_(Job.not_before.is_(None), Job.not_before <= now),
-        or_(Job.expires_at.is_(None), Job.expires_at > now),
-        or_(Job.avoid_worker.is_(None), Job.avoid_worker != worker, Job.not_before <= now - AVOIDED_FOR),
+        JOBS.c.status == JobStatus.QUEUED.value,
+        or_(JOBS.c.not_before.is_(None), JOBS.c.not_before <= now),
+        or_(JOBS.c.expires_at.is_(None), JOBS.c.expires_at > now),
+        or_(JOBS.c.avoid_worker.is_(None), JOBS.c.avoid_worker != worker, JOBS.c.not_before <= now - AVOIDED_FOR),
     ]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, func, select
 
 from factory.db import Database
 from factory.domain.api_key import ApiKey
@@ -16,7 +15,7 @@ from factory.domain.claim import Claim
 from factory.domain.generation import Generation
 from factory.domain.status import JobStatus
 from factory.errors import LeaseLost
-from factory.jobs.change_status import change_status, pick
+from factory.jobs.change_status import JOBS, change_status, pick
 from factory.jobs.held import held
 
 
@@ -50,11 +49,12 @@ def close_job(db: Database, claim: Claim, finished: Finished) -> None:
             action=AuditAction.JOB_SUCCEEDED,
             actor=Actor("worker", claim.worker),
             detail={"sha256": finished.sha256, "evaluations": finished.evaluations},
+            returning=(JOBS.c.key_id, JOBS.c.end_user, JOBS.c.requested),
         )
         if not rows:
             raise LeaseLost(job_id=str(claim.job_id), attempt=claim.attempt)
         session.add(_asset(claim, finished, now))
-        session.add(_generation(session, rows[0], claim, finished, now))
+        session.add(_generation(rows[0], claim, finished, now))
 
 
 def _asset(claim: Claim, finished: Finished, now: ColumnElement[Any]) -> Asset:
@@ -74,13 +74,13 @@ def _asset(claim: Claim, finished: Finished, now: ColumnElement[Any]) -> Asset:
     )
 
 
-def _generation(session: Session, job: Row[Any], claim: Claim, finished: Finished, now: ColumnElement[Any]) -> Generation:
+def _generation(job: Row[Any], claim: Claim, finished: Finished, now: ColumnElement[Any]) -> Generation:
     spec = claim.spec
     return Generation(
         at=now,
         tenant=claim.tenant,
         key_id=job.key_id,
-        caller=session.scalar(select(ApiKey.prefix).where(ApiKey.id == job.key_id)) or "operator",
+        caller=func.coalesce(select(ApiKey.prefix).where(ApiKey.id == job.key_id).scalar_subquery(), "operator"),
         end_user=job.end_user,
         batch_id=claim.batch_id,
         job_id=claim.job_id,
