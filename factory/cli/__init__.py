@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from factory.cli import checkpoints, keys, run_roles
+from factory.cli import audit, checkpoints, jobs, keys, run_roles
+from factory.cli.demo import demo
 from factory.cli.exit_codes import OneLineErrors
+from factory.cli.submit import submit
 from factory.cli.up import up
+from factory.cli.watch import watch
 
 app = typer.Typer(
     name="factory",
@@ -20,6 +23,11 @@ app = typer.Typer(
 HERE, ORDERS, OPERATORS, ROLES = "The factory on this machine", "Orders, over HTTP", "Operators, on the database", "Processes"
 
 app.command(rich_help_panel=HERE)(up)
+app.command(rich_help_panel=HERE)(demo)
+app.command(rich_help_panel=ORDERS)(submit)
+app.command(rich_help_panel=ORDERS)(watch)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=ORDERS)
+app.add_typer(audit.app, name="audit", rich_help_panel=ORDERS)
 app.add_typer(keys.app, name="keys", rich_help_panel=OPERATORS)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=OPERATORS)
 for role in (run_roles.api, run_roles.worker, run_roles.beat, run_roles.flower, run_roles.migrate):

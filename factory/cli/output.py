@@ -12,15 +12,17 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+WITHOUT_TERMINAL = 180
+NEVER_BROKEN = {"id", "batch", "job id", "prefix", "at", "created", "status"}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of the terminal's width; 100 columns where there is no terminal."""
+    """A console of the terminal's width; wide enough for whole ids where there is no terminal."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 100, highlight=False)
+    return Console(file=stream, width=None if stream.isatty() else WITHOUT_TERMINAL, highlight=False)
 
 
 def print_json(value: Any) -> None:
@@ -34,7 +36,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title or None, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold")
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in NEVER_BROKEN)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text("–" if cell is None else str(cell)) for cell in row))
     out = console()

@@ -1,0 +1,120 @@
+"""factory jobs: find, show and cancel jobs and replay them, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from factory.cli.exit_codes import OneLineErrors, Usage
+from factory.cli.output import Json, print_json, print_table, status
+
+app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, show, cancel and replay jobs.")
+Limit = Annotated[int, typer.Option(min=0, help="Newest first; 0 = all.")]
+
+
+@app.command("list")
+def find(
+    *,
+    status: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    batch: Annotated[str | None, typer.Option()] = None,
+    sku: Annotated[str | None, typer.Option()] = None,
+    model: Annotated[str | None, typer.Option(help="Checkpoint.")] = None,
+    project: Annotated[str | None, typer.Option()] = None,
+    user: Annotated[str | None, typer.Option()] = None,
+    campaign: Annotated[str | None, typer.Option()] = None,
+    cost_centre: Annotated[str | None, typer.Option()] = None,
+    tag: Annotated[str | None, typer.Option()] = None,
+    q: Annotated[str | None, typer.Option(help="Found in the prompt.")] = None,
+    since: Annotated[str | None, typer.Option(help="Ordered then or later, as 2026-11-20T08:00:00+08:00.")] = None,
+    until: Annotated[str | None, typer.Option(help="Ordered before.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first. Filters are named as in the API."""
+    wanted = {"batch": batch, "sku": sku, "model": model, "project": project, "user": user, "campaign": campaign}
+    wanted |= {"cost_centre": cost_centre, "tag": tag, "q": q, "since": since, "until": until}
+    _list("/jobs", {**wanted, "status": status, **_metadata(metadata or [])}, limit, as_json=as_json)
+
+
+@app.command("dead-letters")
+def dead_letters(*, limit: Limit = 50, as_json: Json = False) -> None:
+    """Jobs that were given up, with the reason."""
+    _list("/dead-letters", {}, limit, as_json=as_json, columns=("id", "sku", "attempt", "error", "dead_lettered_at"))
+
+
+@app.command()
+def show(job: Annotated[str, typer.Argument(help="Our id or yours.")], *, as_json: Json = False) -> None:
+    """Everything about one job."""
+    from factory.cli.client import connect
+
+    with connect() as client:
+        found = client.get(f"/jobs/{job}")
+    if as_json:
+        return print_json(found)
+    return print_table(["", ""], ([name, _cell(name, value)] for name, value in _flat(found)))
+
+
+@app.command()
+def cancel(job: Annotated[str, typer.Argument(help="Our id or yours.")], *, as_json: Json = False) -> None:
+    """Cancel a job; a running picture stops at its next step. `--json` holds the receipt."""
+    from factory.cli.client import connect
+
+    with connect() as client:
+        receipt = client.post(f"/jobs/{job}/cancel")
+    return print_json(receipt) if as_json else typer.echo(f"{job}: {receipt['status']}")
+
+
+@app.command()
+def replay(
+    job: Annotated[str | None, typer.Argument(help="Its id; leave out with --all.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every dead letter of the tenant.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give dead letters another chance, after the cause was mended. Asks for a key with the scope ops."""
+    from factory.cli.client import connect
+
+    if (job is None) != everything:
+        raise Usage("name one job, or all of them with --all")
+    with connect() as client:
+        count = client.post("/dead-letters/replay", params={"job": job})["replayed"]
+    return print_json({"replayed": count}) if as_json else typer.echo(f"{count} dead letters wait in the queue again.")
+
+
+def _list(path: str, wanted: dict[str, Any], limit: int, *, as_json: bool, columns: tuple[str, ...] = ()) -> None:
+    from factory.cli.client import connect
+
+    with connect() as client:
+        found = list(client.pages(path, limit=limit, **wanted))
+    if as_json:
+        return print_json(found)
+    columns = columns or ("id", "status", "sku", "project", "model", "attempt", "created_at")
+    rows = ([_cell(name, row.get(name)) for name in columns] for row in found)
+    return print_table([name.removesuffix("_at").replace("_", " ") for name in columns], rows, empty="no such jobs")
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name == "status" and value:
+        return status(value)
+    if name == "error" and value:
+        return f"{value.get('code')}: {value.get('detail')}"
+    return value[:19].replace("T", " ") if name.endswith("_at") and value else value
+
+
+def _flat(job: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Nested objects as dotted names; what is empty is left out."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in job.items():
+        if isinstance(value, dict) and name not in {"links", "error"}:
+            rows += [(f"{name}.{inner}", each) for inner, each in value.items() if not isinstance(each, dict)]
+        elif name != "links":
+            rows.append((name, value))
+    return [(name, value) for name, value in rows if value not in (None, [], {})]
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise Usage(f"--metadata {wrong[0]!r} must look like NAME=VALUE")
+    return {f"metadata.{name}": value for name, value in (pair.split("=", 1) for pair in pairs)}

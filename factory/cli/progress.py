@@ -1,0 +1,83 @@
+"""Live progress of batches: counts as they are, a rate, and what is left at that rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from factory.cli.client import Client
+from factory.cli.output import console
+
+PAUSE = 0.4
+ENDED_WELL = "succeeded"
+ENDED_BADLY = ("failed", "rejected", "canceled", "expired")
+
+
+def follow(client: Client, ids: Sequence[str], *, meanwhile: Callable[[], None] | None = None, quiet: bool = False) -> list[dict[str, Any]]:
+    """Draw bars on stderr until every batch is done; returns the batches. `meanwhile` is called between looks."""
+    with _bars(quiet=quiet) as bars:
+        watched = [Watched(client, bars, name) for name in ids]
+        while True:
+            for each in watched:
+                each.look()
+            if all(each.is_done for each in watched):
+                return [each.batch for each in watched]
+            until = time.monotonic() + PAUSE
+            while time.monotonic() < until:
+                if meanwhile:
+                    meanwhile()
+                time.sleep(0.1)
+
+
+class Watched:
+    """One batch and its bar."""
+
+    def __init__(self, client: Client, bars: Progress, name: str) -> None:
+        self._client, self._bars, self._name = client, bars, name
+        self.batch = client.get(f"/batches/{name}")
+        self._began, self._at_first = time.monotonic(), int(self.batch["done"])
+        self._bar = bars.add_task(self._title(), total=self.batch["total"], completed=self._at_first, rate="", left="")
+
+    @property
+    def is_done(self) -> bool:
+        return int(self.batch["done"]) >= int(self.batch["total"])
+
+    def look(self) -> None:
+        if self.is_done and self._bars.tasks[self._bar].completed:
+            return
+        self.batch = self._client.get(f"/batches/{self._name}")
+        done, total = int(self.batch["done"]), int(self.batch["total"])
+        rate = (done - self._at_first) / max(time.monotonic() - self._began, 0.001)
+        left = f"about {_span((total - done) / rate)} left" if rate and done < total else ""
+        self._bars.update(self._bar, completed=done, rate=f"{rate:.1f}/s" if rate else "", left=left or troubles(self.batch))
+
+    def _title(self) -> str:
+        return f"{self.batch['project']} {self.batch['external_id'] or self.batch['id'][:13]}".replace("[", "(")
+
+
+def troubles(batch: dict[str, Any]) -> str:
+    """`2 failed, 1 rejected`, or nothing."""
+    return ", ".join(f"{batch['counts'][name]} {name}" for name in ENDED_BADLY if batch["counts"].get(name))
+
+
+def _bars(*, quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style="cyan"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", style="dim"),
+        console=console(stderr=True),
+        disable=quiet,
+        refresh_per_second=8,
+    )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
