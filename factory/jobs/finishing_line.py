@@ -1,4 +1,4 @@
-"""FinishingLine: threads that finish pictures behind the GPU: chain, storage, close. A bounded queue is the back-pressure."""
+"""FinishingLine: threads that finish pictures behind the GPU: chain, storage, close. Its places are bounded, which is the back-pressure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factory.db import Database
 from factory.domain.claim import Claim
 from factory.domain.draft import Picture
 from factory.domain.status import JobStatus, Phase
-from factory.errors import LeaseLost, StorageDown
+from factory.errors import LeaseLost, StorageDown, Transient
 from factory.jobs.deliver import close_when_possible, store
 from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.finish_picture import FinishedPicture, finish_picture
@@ -29,6 +29,7 @@ from factory.storage import Storage
 log = get_logger(__name__)
 QUEUED_PICTURES = 4
 STORAGE_RETRY_SECONDS = 0.5
+PLACE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Stations:
 
 
 class FinishingLine:
-    """`hand_over` blocks while four pictures wait: then the GPU waits too, and no more jobs are claimed."""
+    """Four pictures may wait beside those in work. Ask for a place before claiming, so that what is drawn never waits for one."""
 
     def __init__(self, stations: Stations, *, threads: int = 2) -> None:
         self._stations = stations
-        self._queue: Queue[tuple[Claim, Picture]] = Queue(QUEUED_PICTURES)
+        self._queue: Queue[tuple[Claim, Picture]] = Queue()
+        self._places = QUEUED_PICTURES + threads
         self._stop = threading.Event()
         workers: list[Callable[[], None]] = [self._finish_all] * threads + [self._deliver_spooled]
         self._threads = [threading.Thread(target=work, name=f"finishing-{n}", daemon=True) for n, work in enumerate(workers)]
@@ -60,6 +62,18 @@ class FinishingLine:
     def hand_over(self, claim: Claim, picture: Picture) -> None:
         self._stations.keeper.hold(claim, Phase.FINISHING)
         self._queue.put((claim, picture))
+
+    def has_place(self) -> bool:
+        """May one more job be claimed? Up to two more pictures than places: the one being drawn and the one claimed ahead."""
+        return self._queue.unfinished_tasks < self._places
+
+    def wait_for_place(self, go_on: Callable[[], bool]) -> bool:
+        """Wait while storage or database do not keep up; False when `go_on` says no."""
+        while go_on():
+            if self.has_place():
+                return True
+            time.sleep(PLACE_SECONDS)
+        return False
 
     def drain(self, seconds: float) -> bool:
         """Wait until nothing is left to finish; False when that took longer than `seconds`."""
@@ -82,8 +96,7 @@ class FinishingLine:
             if isinstance(fault, LeaseLost):
                 stations.journal.dropped(claim)
                 return
-            if not isinstance(fault, StorageDown):
-                log.warning("attempt failed", code=getattr(fault, "code", type(fault).__name__), detail=str(fault)[:300])
+            log.warning("attempt failed", code=getattr(fault, "code", type(fault).__name__), detail=str(fault)[:300])
             status = end_attempt(stations.db, claim, fault, stations.rules)
             metrics.pictures_total.labels(status.value, claim.spec.checkpoint).inc()
             stations.journal.failed(claim, fault, final=status is not JobStatus.QUEUED)
@@ -131,17 +144,28 @@ class FinishingLine:
         self._stations.journal.succeeded(claim, finished.record)
 
     def _deliver_spooled(self) -> None:
-        room = self._stations.waiting_room
         while not self._stop.wait(STORAGE_RETRY_SECONDS):
-            for finished in room.waiting():
-                try:
-                    self._stations.keeper.require(finished.claim)
-                    store(finished, self._stations.storage)
-                    self._close(finished)
-                except StorageDown:
-                    break
-                except Exception as fault:
-                    self.fail(finished.claim, fault)
-                room.leave(finished)
-                if self._stop.is_set():
-                    return
+            try:
+                for finished in self._stations.waiting_room.waiting():
+                    if self._stop.is_set():
+                        return
+                    self._deliver(finished)
+            except StorageDown:
+                continue
+            except Exception:
+                log.exception("spooled pictures were not delivered; the next round tries again")
+
+    def _deliver(self, finished: FinishedPicture) -> None:
+        """Raises StorageDown while the storage, or the spool's disk, is away."""
+        try:
+            self._stations.keeper.require(finished.claim)
+            if finished.content:
+                store(finished, self._stations.storage)
+                self._close(finished)
+            else:
+                self.fail(finished.claim, Transient("the spool lost this picture; it is drawn again"))
+        except StorageDown:
+            raise
+        except Exception as fault:
+            self.fail(finished.claim, fault)
+        self._stations.waiting_room.leave(finished)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ import structlog
 from factory import metrics
 from factory.domain.claim import Claim
 from factory.domain.status import Phase
-from factory.errors import DatabaseDown
+from factory.errors import DatabaseDown, FactoryError
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.claim_job import claim_job
 from factory.jobs.end_attempt import release_job
@@ -50,16 +51,23 @@ class GpuWorker:
         """Draw pictures one after the other. Ends when nothing can be claimed, after `seconds`, or when told to stop."""
         summary = ShiftSummary()
         ends = time.monotonic() + seconds
-        for claim in self._claims(lambda: time.monotonic() < ends and not should_stop(), summary):
-            with structlog.contextvars.bound_contextvars(job_id=str(claim.job_id), batch_id=str(claim.batch_id), attempt=claim.attempt):
-                self._draw(claim, summary)
+        with closing(self._claims(lambda: time.monotonic() < ends and not should_stop(), should_stop, summary)) as claims:
+            for claim in claims:
+                with structlog.contextvars.bound_contextvars(job_id=str(claim.job_id), batch_id=str(claim.batch_id), attempt=claim.attempt):
+                    self._draw(claim, summary)
         return summary
 
     def warm_up(self) -> None:
-        """Draw one real picture of the first checkpoint that this worker can load. Raises what drawing raises."""
+        """Draw one real picture of the first checkpoint that this worker can draw. Raises what the last one raised when none can be."""
+        fault: FactoryError | None = None
         for checkpoint in list_checkpoints(self._stations.db).values():
-            self.gpu.warm_up(checkpoint.name, checkpoint.sha256, engine=checkpoint.engine, side=checkpoint.native_side)
-            return
+            try:
+                self.gpu.warm_up(checkpoint.name, checkpoint.sha256, engine=checkpoint.engine, side=checkpoint.native_side)
+                return
+            except FactoryError as this:
+                fault = this
+        if fault is not None:
+            raise fault
 
     def drain(self, seconds: float) -> bool:
         """Wait for pictures still being finished; False when some are left."""
@@ -70,23 +78,42 @@ class GpuWorker:
         self.drain(seconds)
         self._line.close()
         for claim in self._stations.keeper.held:
-            release_job(self._stations.db, claim)
+            self._stations.journal.dropped(claim)
+            self._give_back(claim)
         self._stations.keeper.close()
         self._ahead.shutdown(wait=False)
 
-    def _claims(self, go_on: Callable[[], bool], summary: ShiftSummary) -> Iterator[Claim]:
+    def _claims(self, go_on: Callable[[], bool], should_stop: Callable[[], bool], summary: ShiftSummary) -> Generator[Claim]:
         """Claims, each taken while the one before is being drawn. At the end of the shift nothing is left claimed."""
-        claim = self._claim()
-        while claim is not None:
-            ahead: Future[Claim | None] | None = self._ahead.submit(self._claim, claim.spec.checkpoint) if go_on() else None
-            yield claim
-            if ahead is None:
-                summary.more = True
-                return
-            # Work may have arrived since the look ahead.
-            claim = ahead.result() or (self._claim() if go_on() else None)
-            if claim is not None and not go_on():
-                summary.more = True
+        ahead: Future[Claim | None] | None = None
+        try:
+            claim = self._claim_at_a_place(go_on)
+            while claim is not None:
+                if should_stop():
+                    self._give_back(claim)
+                    break
+                if go_on() and self._line.has_place():
+                    ahead = self._ahead.submit(self._claim, claim.spec.checkpoint)
+                yield claim
+                # Work may have arrived since the look ahead.
+                claim = (ahead.result() if ahead else None) or self._claim_at_a_place(go_on)
+                ahead = None
+        finally:
+            if ahead is not None and (left := ahead.result()) is not None:
+                self._give_back(left)
+        # Unless the last look found nothing, there may be more.
+        summary.more = not go_on()
+
+    def _claim_at_a_place(self, go_on: Callable[[], bool]) -> Claim | None:
+        return self._claim() if self._line.wait_for_place(go_on) else None
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
+            release_job(self._stations.db, claim)
+        except DatabaseDown:
+            log.warning("job not given back: its lease runs out", job_id=str(claim.job_id))
+        finally:
+            self._stations.keeper.drop(claim)
 
     def _claim(self, *loading: str) -> Claim | None:
         started = time.perf_counter()
@@ -122,6 +149,10 @@ class GpuWorker:
             summary.failures += 1
             self._line.fail(claim, fault)
             return
+        except BaseException:
+            # This process is being ended. A claim that is kept would be renewed for as long as it lives.
+            self._give_back(claim)
+            raise
         busy = time.perf_counter() - started
         summary.swaps += summary.checkpoint not in ("", claim.spec.checkpoint)
         summary.pictures, summary.checkpoint = summary.pictures + 1, claim.spec.checkpoint

@@ -15,6 +15,7 @@ from factory.logs import get_logger
 
 log = get_logger(__name__)
 TICK_SECONDS = 1.0
+DROP_SECONDS = 0.05
 
 
 class LeaseKeeper:
@@ -59,15 +60,19 @@ class LeaseKeeper:
         if not asked:
             return
         held = renew_leases(self._db, asked, self._lease)
+        missing = [claim for claim in asked if claim.job_id not in held]
+        if missing:
+            # A claim whose job has just succeeded is about to be dropped: that is no loss.
+            self._stop.wait(DROP_SECONDS)
         with self._guard:
-            for claim in asked:
-                if claim.job_id not in held and claim in self._phases:
+            for claim in missing:
+                if claim in self._phases:
                     self._lost.add(claim)
                     metrics.leases_lost_total.inc()
                     log.info("lease lost", job_id=str(claim.job_id), attempt=claim.attempt)
 
     def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
+        while not self._stop.wait(min(TICK_SECONDS, self._lease.total_seconds() / 4)):
             try:
                 self.tick()
             except DatabaseDown:

@@ -21,16 +21,17 @@ PAGE = 500
 def sweep_objects(db: Database, storage: Storage, *, older_than: timedelta) -> int:
     """Returns how many objects were deleted. A running attempt's object stays, however old: its close may be on its way.
 
-    Running attempts are read before the listing, assets after it, so that an object which is closed meanwhile is found
-    in one or the other. Keep `older_than` above the age of the oldest database backup that may be restored.
+    The order makes it safe at any age: an object is listed, then the running attempts are read, then the assets. An
+    attempt that had stored it and closes meanwhile is found in one or the other. Keep `older_than` above the age of the
+    oldest database backup that may be restored.
     """
-    running = _keys_of_running(db)
     oldest = datetime.now(UTC) - older_than
     swept = 0
-    for page in _pages(item for item in storage.list() if item.modified_at < oldest and item.key not in running):
-        named = known_keys(db, [item.key for item in page])
+    for page in _pages(item for item in storage.list() if item.modified_at < oldest):
+        kept = _keys_of_running(db)
+        kept |= known_keys(db, [item.key for item in page])
         for item in page:
-            if item.key not in named:
+            if item.key not in kept:
                 storage.delete(item.key)
                 swept += 1
     return swept

@@ -25,26 +25,27 @@ class WaitingRoom:
     def admit(self, finished: FinishedPicture) -> bool:
         """False when the spool is full or its disk fails; the caller keeps the picture then."""
         item = _item(finished)
-        with self._guard:
-            self._pictures[item.job_id, item.attempt] = replace(finished, content=b"")
-        if not self._put(item):
-            with self._guard:
-                del self._pictures[item.job_id, item.attempt]
-            return False
-        return True
-
-    def _put(self, item: SpoolItem) -> bool:
         try:
-            return self._spool.put(item)
+            if not self._spool.put(item):
+                return False
         except StorageDown:
             return False
+        with self._guard:
+            self._pictures[item.job_id, item.attempt] = replace(finished, content=b"")
+        return True
 
     def waiting(self) -> Iterator[FinishedPicture]:
-        """Everything that waits, oldest first; bytes are read back one picture at a time."""
+        """Everything that waits, oldest first; bytes are read back one picture at a time.
+
+        Last come those whose bytes the disk no longer has, with empty content. Raises StorageDown when the disk fails.
+        """
+        with self._guard:
+            unseen = dict(self._pictures)
         for item in self._spool.items():
-            picture = self._pictures.get((item.job_id, item.attempt))
+            picture = unseen.pop((item.job_id, item.attempt), None)
             if picture is not None:
                 yield replace(picture, content=item.content)
+        yield from unseen.values()
 
     def leave(self, finished: FinishedPicture) -> None:
         item = _item(finished)
