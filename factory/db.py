@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import ColumnElement, DateTime, create_engine, func, literal, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from factory.errors import DatabaseDown
@@ -64,12 +65,20 @@ class Database:
 
 
 def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
-    """Send rows by COPY inside the session's transaction; returns how many. Column types are taken from the table."""
+    """Send rows by COPY inside the session's transaction; returns how many. Column types are taken from the table.
+
+    Raises what SQLAlchemy would: the driver is asked directly here, so its errors come unwrapped.
+    """
     cursor = session.connection().connection.cursor()
     count = 0
     names = ", ".join(f'"{column}"' for column in columns)
-    with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-            count += 1
+    try:
+        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+    except psycopg.OperationalError as fault:
+        raise OperationalError("COPY", None, fault) from fault
+    except psycopg.IntegrityError as fault:
+        raise IntegrityError("COPY", None, fault) from fault
     return count

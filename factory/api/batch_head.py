@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from factory.api.field_problems import field_problems
-from factory.api.rows import check_project, holds_nul
+from factory.api.rows import holds_nul
 from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, Short, Tag
 from factory.errors import Invalid, Problem
+from factory.jobs.admit import project_problems
 from factory.jobs.submit_batch import BatchOrder
 
 
@@ -40,7 +41,8 @@ def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:
         head = BatchHead.model_validate(sent)
     except ValidationError as fault:
         raise Invalid(None, *field_problems(fault.errors(include_url=False))) from fault
-    check_project(head.project)
+    if problems := project_problems(head.project, ""):
+        raise Invalid(None, *problems)
     return head
 
 

@@ -15,6 +15,7 @@ from factory.errors import Invalid, Problem
 
 CHUNK = 64 * 1024
 SPACE = " \t\r\n"
+AFTER = frozenset(SPACE + ",:]}")
 
 
 def _no_constant(name: str) -> Any:
@@ -123,8 +124,9 @@ class _Scanner:
                 if not self._more():
                     raise self.wrong(getattr(fault, "msg", str(fault))) from fault
                 continue
-            if end == len(self.text) and self._more():
-                continue  # a number may go on in the next chunk
+            # `1` may be the start of `1.5`: a value has ended only where something else begins.
+            if self.text[end : end + 1] not in AFTER and len(self.text) - end < CHUNK and self._more():
+                continue
             self.at = end
             return value
 

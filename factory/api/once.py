@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from sqlalchemy.exc import IntegrityError
 
 from factory.db import Database
-from factory.errors import Invalid
+from factory.errors import Conflict, Invalid
 from factory.jobs.answer_once import Act, Answer, answer_once, recall
 
 # How long a client waits does not change what it orders.
@@ -60,10 +60,11 @@ def order_once(db: Database, once: Once, *, prepare: Callable[[], tuple[str | No
         return present
     try:
         return answer_once(db, tenant=once.tenant, key=once.stored_as or name, request_sha256=once.request_sha256, act=act)
-    except IntegrityError:
+    except IntegrityError as fault:
         if name and (present := existing()):
             return present
-        raise
+        message = "another order with one of these external ids was committed at the same moment; send this one again"
+        raise Conflict(message, code="request_in_flight") from fault
 
 
 def same_order(external_id: str, before: str | None, once: Once, body: Callable[[], dict[str, Any]]) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
@@ -14,6 +15,7 @@ from factory.logs import get_logger
 
 ACCEPTED = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 log = get_logger(__name__)
 
 
@@ -49,4 +51,5 @@ class RequestId:
             finally:
                 # The path without its query: links carry signatures there.
                 seconds = round(time.perf_counter() - started, 4)
-                log.info("http.answered", method=scope["method"], path=scope["path"], status=status, seconds=seconds)
+                level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+                log.log(level, "http.answered", method=scope["method"], path=scope["path"], status=status, seconds=seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +11,6 @@ from factory.api.field_problems import field_problems
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem
 from factory.jobs.prepare_batch import ParsedRow
-from factory.storage import file_name
 
 LONGEST_ROW = 1024 * 1024
 
@@ -35,17 +33,9 @@ def read_order(sent: Any, *, pointer: str = "") -> JobOrder:
     if holds_nul(sent):
         raise Invalid(None, Problem("invalid_value", "a text holds a NUL character; remove it", pointer))
     try:
-        order = JobOrder.model_validate(sent)
+        return JobOrder.model_validate(sent)
     except ValidationError as fault:
         raise Invalid(None, *field_problems(fault.errors(include_url=False), pointer=pointer)) from fault
-    if order.project is not None:
-        check_project(order.project)
-    return order
-
-
-def check_project(project: str) -> None:
-    """Raises Invalid when files could not be named after it."""
-    file_name(project, date(2000, 1, 1), 1)
 
 
 def holds_nul(value: Any) -> bool:

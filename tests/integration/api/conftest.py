@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +31,10 @@ Key = Callable[..., str]
 @pytest.fixture(autouse=True, scope="package")
 def plain_logs() -> Iterator[None]:
     """One line each. What structlog does unasked, drawing every frame's variables, takes seconds."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)])
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)],
+    )
     yield
     structlog.reset_defaults()
 

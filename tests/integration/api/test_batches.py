@@ -25,7 +25,10 @@ def test_a_json_list(client, bell):
     assert (batch["status"], batch["project"], batch["total"], batch["counts"]["queued"]) == ("queued", "mugs", 2, 2)
     assert bell.rung == before + 2
     jobs = jobs_of(client, batch)
-    assert [(job["sku"], job["row"], job["priority"], job["tags"]) for job in jobs] == [("A-2", 2, "bulk", ["x", "y"]), ("A-1", 1, "bulk", ["x", "y"])]
+    assert [(job["sku"], job["row"], job["priority"], job["tags"]) for job in jobs] == [
+        ("A-2", 2, "bulk", ["x", "y"]),
+        ("A-1", 1, "bulk", ["x", "y"]),
+    ]
     assert jobs[0]["metadata"] == {"season": "618", "shelf": "3"}
     got = client.get(batch["links"]["self"]).json()
     assert got == batch
@@ -40,7 +43,15 @@ def test_an_object_with_rows_says_the_rest_before_or_after_them(client):
 
 
 def test_ndjson_keeps_the_good_rows_and_names_the_bad(client):
-    lines = [b'\xef\xbb\xbf{"prompt": "a"}', b"", b"{oops", b'{"prompt": "b", "width": 70}', b"[1]", b'{"prompt":"' + b"x" * 1_100_000 + b'"}', b'{"prompt": "c"}']
+    lines = [
+        b'\xef\xbb\xbf{"prompt": "a"}',
+        b"",
+        b"{oops",
+        b'{"prompt": "b", "width": 70}',
+        b"[1]",
+        b'{"prompt":"' + b"x" * 1_100_000 + b'"}',
+        b'{"prompt": "c"}',
+    ]
     batch = client.post(BATCHES, content=b"\n".join(lines), headers={"Content-Type": "application/x-ndjson"}).json()
     assert (batch["rows_accepted"], batch["rows_refused"]) == (2, 4)
     assert [(error["row"], error["code"]) for error in batch["row_errors"]] == [
@@ -73,7 +84,7 @@ def test_a_csv_in_gbk_is_read_with_a_warning(client):
 
 
 def test_a_csv_with_semicolons_or_in_utf16(client):
-    for content in ("sku;prompt\nS1;a, b\n".encode(), "sku\tprompt\nS1\ta, b\n".encode("utf-16")):
+    for content in (b"sku;prompt\nS1;a, b\n", "sku\tprompt\nS1\ta, b\n".encode("utf-16")):
         batch = client.post(BATCHES, content=content, headers=CSV).json()
         assert jobs_of(client, batch)[0]["requested"] == {"sku": "S1", "prompt": "a, b"}
 
@@ -140,6 +151,18 @@ def test_cancel_ends_what_is_left(client):
     assert len(client.get(batch["links"]["events"]).json()["data"]) == 6
 
 
+def test_orders_at_once_with_one_row_in_common(client):
+    def send(number: int):
+        return client.post(BATCHES, json=[{"prompt": "a", "external_id": "shared"}, {"prompt": f"b{number}"}])
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(send, range(6)))
+    assert {(answer.status_code, answer.json().get("code")) for answer in answers} <= {(202, None), (409, "request_in_flight")}
+    assert all(answer.json()["retryable"] for answer in answers if answer.status_code == 409)
+    shared = [job for job in client.get("/api/v1/jobs").json()["data"] if job["external_id"] == "shared"]
+    assert len(shared) == 1
+
+
 def problem(answer):
     return answer.status_code, answer.json()["code"]
 
@@ -147,7 +170,13 @@ def problem(answer):
 def test_orders_that_are_none(client):
     many = b"prompt\n" + b"a\n" * 100_001
     assert problem(client.post(BATCHES, content=many, headers=CSV)) == (422, "too_many_rows")
-    for content, kind in ((b"[]", "application/json"), (b'{"rows": []}', "application/json"), (b"", "text/csv"), (b"prompt\n", "text/csv"), (b"\n", "application/x-ndjson")):
+    for content, kind in (
+        (b"[]", "application/json"),
+        (b'{"rows": []}', "application/json"),
+        (b"", "text/csv"),
+        (b"prompt\n", "text/csv"),
+        (b"\n", "application/x-ndjson"),
+    ):
         assert problem(client.post(BATCHES, content=content, headers={"Content-Type": kind})) == (422, "empty_batch")
     missing = client.post(BATCHES, content="sku,描述\nS1,x\n".encode(), headers=CSV)
     assert problem(missing) == (422, "csv_missing_column")
@@ -166,7 +195,17 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(client):
 
 
 def test_bodies_that_cannot_be_read(client):
-    for content in (b"[{}", b"[{} {}]", b'{"rows": [{}]} x', b"7", b"", b"[NaN]", b'[{"prompt": "\xff"}]', b"[" * 200_000, b'[{"prompt": "' + b"x" * 1_200_000):
+    for content in (
+        b"[{}",
+        b"[{} {}]",
+        b'{"rows": [{}]} x',
+        b"7",
+        b"",
+        b"[NaN]",
+        b'[{"prompt": "\xff"}]',
+        b"[" * 200_000,
+        b'[{"prompt": "' + b"x" * 1_200_000,
+    ):
         assert problem(client.post(BATCHES, content=content, headers={"Content-Type": "application/json"})) == (400, "malformed_json")
     assert problem(client.post(BATCHES, content=b'prompt\n"a\n' + b"x" * 200_000, headers=CSV)) == (400, "malformed_csv")
     assert problem(client.post(BATCHES, content=b"prompt\n\xff\xff\xff\n", headers=CSV)) == (400, "csv_encoding")
@@ -174,7 +213,7 @@ def test_bodies_that_cannot_be_read(client):
     assert problem(client.post(BATCHES, content=b"prompt\na\n")) == (415, "unsupported_media_type")
     assert problem(client.post(BATCHES, content=b"x", headers={"Content-Type": "multipart/form-data"})) == (400, "malformed_body")
     assert problem(client.post(BATCHES, files={"file": ("x.xlsx", b"")})) == (415, "unsupported_media_type")
-    assert problem(client.post(BATCHES, files={"a": ("x.csv", b"")  , "b": ("y.csv", b"")})) == (422, "field_missing")
+    assert problem(client.post(BATCHES, files={"a": ("x.csv", b""), "b": ("y.csv", b"")})) == (422, "field_missing")
 
 
 def test_what_the_order_says_of_itself_is_checked(client):

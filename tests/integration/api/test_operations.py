@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
-import pytest
 from fastapi.testclient import TestClient
 
 from factory.api import create_app
@@ -86,26 +84,3 @@ def test_metrics_are_counted_by_template(client):
     queued = next(line for line in text.splitlines() if line.startswith('factory_jobs{state="queued"}'))
     assert float(queued.split()[1]) >= 1
     assert sum(line.startswith("factory_") for line in text.splitlines()) >= 25
-
-
-@pytest.mark.timeout(100)
-def test_a_big_order_holds_nobody_up(client):
-    """While a hundred thousand rows are read, checked and written, the API goes on answering."""
-    rows = b"sku,prompt\n" + b"".join(b"S%d,a red mug number %d\n" % (n, n) for n in range(100_000))
-    slowest, done = 0.0, threading.Event()
-
-    def order():
-        answers.append(client.post("/api/v1/batches", content=rows, headers={"Content-Type": "text/csv"}))
-        done.set()
-
-    answers: list = []
-    thread = threading.Thread(target=order)
-    thread.start()
-    while not done.wait(0.05):
-        started = time.monotonic()
-        assert client.get("/healthz").status_code == 200
-        slowest = max(slowest, time.monotonic() - started)
-    thread.join()
-    assert (answers[0].status_code, answers[0].json()["total"]) == (202, 100_000)
-    client.post(answers[0].json()["links"]["cancel"])
-    assert slowest < 1

@@ -1,0 +1,78 @@
+"""Reading rows a piece at a time gives what reading them at once would."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.api import csv_rows as csv_room
+from factory.api import json_rows as json_room
+from factory.api.problems import Malformed
+from factory.errors import Invalid
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(json_room, "CHUNK", 3)
+
+
+def read(content: bytes):
+    head: dict[str, object] = {}
+    return [row for _, row in json_room.json_rows(io.BytesIO(content), head)], head
+
+
+@given(rows=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+def test_a_list_in_pieces(rows, indent, ascii_only):
+    json_room.CHUNK = 3
+    assert read(json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == (rows, {})
+
+
+@given(
+    rows=st.lists(VALUES, max_size=4),
+    head=st.dictionaries(st.text().filter(lambda name: name != "rows"), VALUES, max_size=3),
+    first=st.booleans(),
+)
+def test_an_object_in_pieces(rows, head, first):
+    body = {"rows": rows, **head} if first else {**head, "rows": rows}
+    assert read(json.dumps(body).encode()) == (rows, head)
+
+
+@given(rows=st.lists(VALUES, min_size=1, max_size=3), data=st.data())
+def test_a_body_that_was_cut_off(rows, data):
+    whole = json.dumps(rows).encode()
+    with pytest.raises(Malformed):
+        read(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+def test_numbers_too_long_for_python_are_no_fault_of_ours():
+    with pytest.raises(Malformed):
+        read(b"[" + b"7" * 5000 + b"]")
+
+
+@pytest.mark.parametrize("text", ['{"rows": 7}', '{"rows": [], "rows": []}'])
+def test_rows_must_be_one_list(text):
+    with pytest.raises(Invalid) as found:
+        read(text.encode())
+    assert found.value.problems[0].pointer == "/rows"
+
+
+def rows_of(text: str, encoding: str = "utf-8"):
+    return [row for _, row in csv_room.csv_rows(io.BytesIO(text.encode(encoding)), [])]
+
+
+def test_quotes_line_ends_and_short_rows():
+    assert rows_of('prompt,sku\r\n"a, ""b""\nc",S1\r\nd\r\n') == [{"prompt": 'a, "b"\nc', "sku": "S1"}, {"prompt": "d"}]
+
+
+def test_full_width_headers_and_spaces():
+    assert rows_of("Ｐｒｏｍｐｔ , Cost Centre\na,7\n") == [{"prompt": "a", "cost_centre": "7"}]

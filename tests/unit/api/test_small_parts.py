@@ -1,0 +1,71 @@
+"""Cursors, waits, cells and pointers."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from factory.api.audit_files import cell, csv_lines
+from factory.api.cursors import read_number, read_uuid, write_cursor
+from factory.api.field_problems import field_problems
+from factory.api.problems import STATUS, status_of
+from factory.api.wait import WAIT
+from factory.errors import FactoryError, Invalid
+
+
+def test_cursors_come_back_as_they_went():
+    name = uuid.uuid4()
+    assert read_uuid(write_cursor(name)) == name
+    assert read_number(write_cursor(2**63 - 1)) == 2**63 - 1
+    assert read_uuid(None) is None
+
+
+@pytest.mark.parametrize("strange", ["!", "=", "é", write_cursor(0), write_cursor(2**63), write_cursor(-1), "x" * 200])
+def test_a_strange_cursor(strange):
+    for read in (read_uuid, read_number):
+        with pytest.raises(Invalid, match="next_cursor"):
+            read(strange)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("wait=5", "5"),
+        ("respond-async, wait=10", "10"),
+        ('wait="7"; foo', "7"),
+        ("wait = 3", "3"),
+        ("await=5", None),
+        ("wait=-1", None),
+        ("wait=x", None),
+    ],
+)
+def test_prefer(header, seconds):
+    match = WAIT.search(header)
+    assert (match[1] if match else None) == seconds
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))
+def test_no_cell_starts_a_formula(start):
+    assert cell(f"{start}1+1") == f"'{start}1+1"
+    assert cell(-5) == -5
+    assert cell("a=b") == "a=b"
+
+
+def test_csv_in_pieces_is_one_file():
+    lines = list(csv_lines(["a", "b"], ({"a": n, "b": "x" * 1000} for n in range(200))))
+    assert len(lines) > 2
+    assert b"".join(lines).count(b"\r\n") == 201
+
+
+def test_pointers_are_escaped():
+    (found,) = field_problems([{"type": "extra_forbidden", "loc": ("a/b~c",), "msg": "no", "input": {"x": 1}}])
+    assert (found.pointer, found.code, found.value) == ("/a~1b~0c", "unknown_field", None)
+
+
+def test_every_error_has_a_status():
+    def family(kind):
+        return [kind, *(below for child in kind.__subclasses__() for below in family(child))]
+
+    for kind in family(FactoryError):
+        assert status_of(kind("x")) in STATUS.values()
