@@ -6,6 +6,7 @@ import typer
 
 from factory.cli import audit, checkpoints, jobs, keys, run_roles
 from factory.cli.demo import demo
+from factory.cli.doctor import doctor
 from factory.cli.exit_codes import OneLineErrors
 from factory.cli.submit import submit
 from factory.cli.up import up
@@ -24,6 +25,7 @@ HERE, ORDERS, OPERATORS, ROLES = "The factory on this machine", "Orders, over HT
 
 app.command(rich_help_panel=HERE)(up)
 app.command(rich_help_panel=HERE)(demo)
+app.command(rich_help_panel=HERE)(doctor)
 app.command(rich_help_panel=ORDERS)(submit)
 app.command(rich_help_panel=ORDERS)(watch)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=ORDERS)

@@ -12,7 +12,7 @@ ENGINE_WORDS = {
 
 def addresses(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("API", f"{facts['url']}  (documentation: {facts['url']}/docs)"),
+        ("API", f"{facts['url']}  (description: {facts['url']}/api/v1/openapi.json)"),
         ("API key", f"{facts['key_file']}  (tenant demo)"),
         ("Flower", f"{facts['flower_url']}  user {facts['flower_user']}  password {facts['flower_password']}"),
     ]
