@@ -71,7 +71,9 @@ class Plant:
 
     @property
     def settings(self) -> Settings:
-        return Settings(**{name.removeprefix("FACTORY_").lower(): value for name, value in self.env.items() if name.startswith("FACTORY_")})
+        return Settings.model_validate(
+            {name.removeprefix("FACTORY_").lower(): value for name, value in self.env.items() if name.startswith("FACTORY_")}
+        )
 
     def _register(self) -> None:
         path = write_checkpoint(self.folder / "checkpoints" / "cards")
@@ -164,9 +166,9 @@ def until(true: Callable[[], bool], seconds: float, what: str) -> float:
 
 
 def child_of(worker: Guarded) -> psutil.Process:
-    """The process that holds the card: the busiest spawned child, not Python's resource tracker."""
+    """The process that holds the card, not the semaphore tracker beside it."""
     for process in psutil.Process(worker.pid).children():
-        if "spawn_main" in " ".join(process.cmdline()) or "billiard" in " ".join(process.cmdline()):
+        if "spawn_main" in " ".join(process.cmdline()):
             return process
     raise AssertionError("the worker has no child")
 

@@ -1,12 +1,18 @@
-"""One order from its row to a stored, labelled, logged picture, by real workers."""
+"""One order from its row to a stored, labelled, logged picture, by real workers; and a broker that forgets or lies."""
 
 from __future__ import annotations
 
-import time
+import base64
+import hashlib
+import io
+import json
+import pickle
+import uuid
 
 import pytest
+from PIL import Image
 
-from tests.integration.queue.plant import Plant, until
+from tests.integration.queue.plant import Plant, child_of, until
 
 
 @pytest.fixture(scope="module")
@@ -18,20 +24,107 @@ def plant(build_plant):
     return plant
 
 
-def test_one_order(plant: Plant) -> None:
-    job = plant.order()
-    t = time.time()
+def test_one_order_becomes_a_stored_labelled_logged_picture(plant: Plant) -> None:
+    job = plant.order(project="春季", sku="A-7")
     plant.ring()
-    try:
-        until(lambda: plant.ended(job), 40, "the job ended")
-    finally:
-        print("took", time.time() - t)
-        for w in plant.hired:
-            print(w.log, w.log.read_text()[-3000:])
-    print(plant.job(job), plant.actions(job))
-    t = time.time()
-    job = plant.order()
-    plant.ring()
-    until(lambda: plant.ended(job), 40, "the job ended")
-    print("warm took", time.time() - t)
+    until(lambda: plant.ended(job), 60, "the job ends")
+    assert plant.job(job)["status"] == "succeeded"
+    assert plant.actions(job) == ["job.submitted", "job.started", "job.succeeded"]
+    [asset] = plant.rows("SELECT * FROM assets WHERE job_id = %s", job)
+    content = (plant.pictures / asset["key"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == asset["sha256"]
+    assert asset["filename"].startswith("春季_")
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.format, picture.size) == ("PNG", (128, 128))
+    picture.load()
+    assert b"AIGC" in content, "the file does not say that it was generated"
+    [record] = plant.rows("SELECT * FROM generations WHERE job_id = %s", job)
+    assert (record["asset_sha256"], record["evaluations"], record["sku"], record["worker"]) == (asset["sha256"], 8, "A-7", "worker-gpu")
     plant.books_balance()
+
+
+def test_a_warm_worker_answers_a_ring_at_once(plant: Plant) -> None:
+    job = plant.order()
+    plant.ring()
+    assert until(lambda: plant.ended(job), 5, "the job ends") < 2
+
+
+def test_work_survives_a_flushed_broker(plant: Plant) -> None:
+    """Nobody rings after the flush but upkeep."""
+    jobs = [plant.order() for _ in range(5)]
+    plant.ring(3)
+    plant.redis.flushall()
+    late = plant.order()
+    until(lambda: all(map(plant.ended, [*jobs, late])), 30, "upkeep rings for what waits")
+    plant.books_balance()
+
+
+def message(
+    task: str = "factory.generate", *, headers: dict[str, object] | None = None, body: bytes | None = None, **properties: object
+) -> str:
+    """A message as kombu's Redis transport lays it on a list."""
+    number = str(uuid.uuid4())
+    content = (
+        body if body is not None else json.dumps([[], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode()
+    )
+    delivery = {"exchange": "", "routing_key": "gpu"}
+    return json.dumps(
+        {
+            "body": base64.b64encode(content).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"lang": "py", "task": task, "id": number, "root_id": number, **(headers or {})},
+            "properties": {"delivery_info": delivery, "delivery_tag": number, "body_encoding": "base64", "delivery_mode": 2, "priority": 0}
+            | properties,
+        }
+    )
+
+
+class Evil:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_forged_messages_do_nothing_and_the_worker_lives(plant: Plant) -> None:
+    trap = plant.folder / "trap"
+    evil = {"job_id": str(uuid.uuid4()), "spec": {"prompt": "x"}, "storage_url": "file:///etc", "__class__": "os.system"}
+    arguments = [[str(trap), {"cmd": "touch"}], evil, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+    pickled = json.loads(message(body=pickle.dumps(Evil(str(trap)))))
+    pickled["content-type"], pickled["content-encoding"] = "application/x-python-serialize", "binary"
+    before = plant.rows("SELECT count(*) AS n FROM audit_events"), plant.statuses()
+    [parent] = [each for each in plant.hired if each.log.name == "worker-gpu.log"]
+    child = child_of(parent).pid
+    for forged in (
+        message("os.system"),
+        message("factory.upkeep.sweep"),
+        message(body=json.dumps(arguments).encode()),
+        message(body=b"[[], {}"),
+        message(body=b"\xff\x00 no json"),
+        message(body=json.dumps({"job_id": 1}).encode()),
+        json.dumps(pickled),
+        message(headers={"timelimit": [0.001, 0.001]}),
+        message(headers={"id": {"a": 1}, "eta": "never"}),
+        message(headers={"retries": 10**6, "shadow": "x" * 1000, "group": "g", "reply_to": "somewhere"}),
+    ):
+        plant.redis.lpush("gpu", forged)
+    until(lambda: not plant.redis.llen("gpu"), 20, "the worker reads them all")
+    job = plant.order()
+    plant.ring()
+    until(lambda: plant.ended(job), 10, "the worker still draws")
+    assert not trap.exists()
+    assert parent.alive()
+    assert child_of(parent).pid == child, "a forged message ended the process that holds the card"
+    assert plant.rows("SELECT count(*) AS n FROM audit_events")[0]["n"] == before[0][0]["n"] + 3, "only the real job left events"
+    plant.books_balance()
+
+
+def test_a_message_that_is_no_message_is_survived(plant: Plant) -> None:
+    plant.redis.lpush("gpu", "garbage, not even JSON")
+    plant.redis.lpush("gpu", json.dumps({"body": 1}))
+    job = plant.order()
+    until(lambda: plant.ended(job), 30, "the worker still draws")
