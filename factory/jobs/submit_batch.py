@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, Text, any_, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from factory.db import copy_rows
@@ -80,7 +81,9 @@ def submit_batch(
 def _taken(session: Session, caller: Caller, prepared: PreparedBatch) -> dict[str, int]:
     if not prepared.external_ids:
         return {}
-    found = session.scalars(select(Job.external_id).where(Job.tenant == caller.tenant, Job.external_id.in_(list(prepared.external_ids))))
+    # One array: a parameter for each would be more than the protocol's 65 535.
+    names = literal(list(prepared.external_ids), ARRAY(Text))
+    found = session.scalars(select(Job.external_id).where(Job.tenant == caller.tenant, Job.external_id == any_(names)))
     return {name: prepared.external_ids[name] for name in found if name is not None}
 
 

@@ -6,6 +6,9 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from factory.domain.caller import Caller
+from factory.jobs import submit_batch
+from factory.jobs.prepare_batch import PreparedBatch
 from tests.integration.api.finishing import finish_all
 
 BATCHES = "/api/v1/batches"
@@ -149,6 +152,13 @@ def test_cancel_ends_what_is_left(client):
     first = client.get(batch["links"]["events"], params={"limit": 1}).json()
     assert first["data"][0]["action"] == "batch.canceled"
     assert len(client.get(batch["links"]["events"]).json()["data"]) == 6
+
+
+def test_ids_of_rows_may_be_more_than_one_statement_has_parameters_for(client, db, tenant):
+    client.post(BATCHES, json=[{"prompt": "a", "external_id": "r7"}])
+    prepared = PreparedBatch(external_ids={f"r{number}": number for number in range(1, 100_001)})
+    with db.transaction() as session:
+        assert submit_batch._taken(session, Caller(tenant, "tests"), prepared) == {"r7": 7}
 
 
 def test_orders_at_once_with_one_row_in_common(client):
