@@ -41,7 +41,10 @@ Warnings = list[dict[str, Any]]
 
 
 def csv_rows(file: IO[bytes], warnings: Warnings) -> Generator[tuple[int, Any], None, None]:
-    """(row number from 1 below the header, row or what is wrong with it). Blank rows are counted and skipped. Raises Invalid for a file that cannot be read as a table."""
+    """(row number from 1 below the header, row or what is wrong with it). Blank rows are counted and skipped.
+
+    Raises Invalid for a file that cannot be read as a table.
+    """
     encoding = _encoding(file)
     if encoding == "gb18030":
         detail = "the file is not UTF-8 and was read as GB18030; save it as UTF-8 to be sure of every character"

@@ -38,7 +38,10 @@ class PageQuery(BaseModel):
 
 
 class JobQuery(PageQuery):
-    """`metadata.NAME=value` asks for customers' own fields; `q` is looked for in the prompt; times are ISO 8601, UTC unless they say otherwise."""
+    """`metadata.NAME=value` asks for customers' own fields; `q` is looked for in the prompt.
+
+    Times are ISO 8601, UTC unless they say otherwise.
+    """
 
     model_config = ConfigDict(extra="allow")
 
