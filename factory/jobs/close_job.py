@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, func, null, select
 
 from factory.db import Database
 from factory.domain.api_key import ApiKey
@@ -48,6 +48,8 @@ def close_job(db: Database, claim: Claim, finished: Finished) -> None:
             now=now,
             action=AuditAction.JOB_SUCCEEDED,
             actor=Actor("worker", claim.worker),
+            # The fault of an earlier attempt stays in the log; the finished job has none.
+            values={"error": null()},
             detail={"sha256": finished.sha256, "evaluations": finished.evaluations},
             returning=(JOBS.c.key_id, JOBS.c.end_user, JOBS.c.requested),
         )
