@@ -9,12 +9,14 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import psycopg
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy.orm import Session
 
 from factory.db import Database
@@ -22,7 +24,7 @@ from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
 from factory.domain.claim import Claim
 from factory.domain.status import Phase
-from factory.errors import BadPicture, FactoryError, LeaseLost, OutOfVram, Refused, StorageDown
+from factory.errors import BadPicture, LeaseLost, OutOfVram, Refused, StorageDown
 from factory.jobs.answer_once import Answer, answer_once
 from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
@@ -34,7 +36,7 @@ from factory.jobs.renew_leases import renew_leases
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
 from factory.jobs.submit_job import submit_job
-from tests.integration.jobs.books import LEASE, SHA, Books, Clock, admitted, finished, make_tenant
+from tests.integration.jobs.books import LEASE, SHA, Clock, admitted, finished, make_tenant
 from tests.integration.jobs.model import OPEN, Known, best_for
 from tests.integration.jobs.truth import Row, check_invariants, read_rows
 
@@ -48,7 +50,37 @@ workers = st.sampled_from(WORKERS)
 # How a call ends for whoever made it. "lost": the process died after the commit; "died": before it.
 ends = st.sampled_from(("returned", "returned", "returned", "lost", "died"))
 resident = st.sampled_from(((), ("default",), ("other",), ("default", "other")))
-which = st.integers(0, 1000)
+deeds = st.sampled_from(("renew", "renew", "close", "close", "release", *FAULTS))
+which = st.integers(0, 99)
+CROWD = 3  # few open jobs at a time, so that the same one meets several workers
+
+
+def some(*statuses: str) -> Callable[[JobsMachine], bool]:
+    """A rule that could do nothing is no step: it waits until there is such a job."""
+    return lambda self: any(job.status in statuses for job in self.jobs.values())
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that may happen: when, how often beside the others, and what is drawn for it."""
+
+    when: Callable[[JobsMachine], Any]
+    weight: int
+    arguments: dict[str, st.SearchStrategy[Any]]
+
+
+STEPS: dict[str, Step] = {}
+
+
+def step(when: Callable[[JobsMachine], Any], weight: int = 1, **arguments: st.SearchStrategy[Any]) -> Callable[[Any], Any]:
+    """Steps instead of Hypothesis' own rules: those are switched off by lot in each example, and a worker that comes back
+    needs all of them. One rule draws the step, so that every step that can do something is as likely as its weight."""
+
+    def register(method: Callable[..., None]) -> Callable[..., None]:
+        STEPS[method.__name__] = Step(when, weight, arguments)
+        return method
+
+    return register
 
 
 class Died(BaseException):
@@ -90,6 +122,15 @@ class JobsMachine(RuleBasedStateMachine):
     @initialize()
     def open_shop(self) -> None:
         make_tenant(self.sql, self.caller.tenant)
+        self.submit("interactive", "default", None, "a kettle", "returned")
+        self.submit("bulk", "other", 90, "a mug", "returned")
+
+    @rule(data=st.data())
+    def go_on(self, data: st.DataObject) -> None:
+        possible = [name for name, step in STEPS.items() if step.when(self) for _ in range(step.weight)]
+        name = data.draw(st.sampled_from(possible), label="step")
+        drawn = {argument: data.draw(strategy, label=argument) for argument, strategy in STEPS[name].arguments.items()}
+        getattr(self, name)(**drawn)
 
     @property
     def now(self) -> datetime:
@@ -111,13 +152,25 @@ class JobsMachine(RuleBasedStateMachine):
     def some_job(self, number: int) -> Known:
         return list(self.jobs.values())[number % len(self.jobs)]
 
-    def some_claim(self, number: int, *, fresh: bool) -> Claim:
-        """A claim that holds its job, or any that was ever made, where there is none."""
-        holding = [claim for claim in self.claims if self.jobs[claim.job_id].is_held_by(claim)]
-        pool = holding if fresh and holding else self.claims
-        return pool[number % len(pool)]
+    @property
+    def holders(self) -> list[Claim]:
+        """Claims that hold their job."""
+        return [claim for claim in self.claims if self.jobs[claim.job_id].is_held_by(claim)]
 
-    @rule(
+    @property
+    def formers(self) -> list[Claim]:
+        """Claims whose job is drawn by somebody else now, or again by the same worker."""
+        running = [claim for claim in self.claims if self.jobs[claim.job_id].status == "running"]
+        return [claim for claim in running if not self.jobs[claim.job_id].is_held_by(claim)]
+
+    @property
+    def leftovers(self) -> list[Claim]:
+        """Claims whose job nobody draws now."""
+        return [claim for claim in self.claims if self.jobs[claim.job_id].status != "running"]
+
+    @step(
+        lambda self: sum(job.status in OPEN for job in self.jobs.values()) < CROWD,
+        weight=3,
         lane=st.sampled_from(("interactive", "bulk")),
         model=st.sampled_from(("default", "other")),
         expires_in=st.sampled_from((None, None, None, 90)),
@@ -146,7 +199,7 @@ class JobsMachine(RuleBasedStateMachine):
         job.become("rejected" if "forbidden" in prompt else "queued")
         self.jobs[job.id] = job
 
-    @rule(worker=workers, resident=resident, end=ends)
+    @step(some("queued"), weight=3, worker=workers, resident=resident, end=ends)
     def claim(self, worker: str, resident: tuple[str, ...], end: str) -> None:
         """A claim whose worker died after the commit is known to nobody: only its lease will free the job."""
         best = best_for(list(self.jobs.values()), worker, resident, self.now)
@@ -161,15 +214,38 @@ class JobsMachine(RuleBasedStateMachine):
                 assert (claim.attempt, claim.worker) == (best.attempt, worker)
                 self.claims.append(claim)
 
-    @rule(seconds=st.sampled_from((1, 10, 25, 61, 61, 61, 130, 400)))
+    @step(lambda self: self.holders, weight=4, number=which, deed=deeds, end=ends)
+    def work(self, number: int, deed: str | Exception, end: str) -> None:
+        self.do(self.holders[number % len(self.holders)], deed, end)
+
+    @step(lambda self: self.formers, weight=5, number=which, deed=deeds, end=ends)
+    def come_back(self, number: int, deed: str | Exception, end: str) -> None:
+        """A worker that was given up for dead, and whose job is drawn elsewhere by now, goes on as if nothing had happened."""
+        self.do(self.formers[number % len(self.formers)], deed, end)
+
+    @step(lambda self: self.leftovers, weight=2, number=which, deed=deeds, end=ends)
+    def come_too_late(self, number: int, deed: str | Exception, end: str) -> None:
+        """The same, after the job was requeued, canceled or ended."""
+        self.do(self.leftovers[number % len(self.leftovers)], deed, end)
+
+    def do(self, claim: Claim, deed: str | Exception, end: str) -> None:
+        if deed == "renew":
+            self.clock.advance(25)
+            self.renew(claim, Phase.FINISHING, end)
+        elif deed == "close":
+            self.close(claim, end)
+        elif deed == "release":
+            self.release(claim, end)
+        else:
+            assert isinstance(deed, Exception)
+            self.end_attempt(claim, deed, end)
+
+    @step(some(*OPEN), weight=1, seconds=st.sampled_from((1, 10, 25, 61, 400)))
     def stall(self, seconds: int) -> None:
         """Nobody does anything for a while; 61 seconds outlast a lease."""
         self.clock.advance(seconds)
 
-    @precondition(lambda self: self.claims)
-    @rule(number=which, fresh=st.booleans(), phase=st.sampled_from(Phase), end=ends)
-    def renew(self, number: int, fresh: bool, phase: Phase, end: str) -> None:
-        claim = self.some_claim(number, fresh=fresh)
+    def renew(self, claim: Claim, phase: Phase, end: str) -> None:
         job = self.jobs[claim.job_id]
         holds = job.is_held_by(claim)
         still = self.call(end, lambda: self.renew_leases(self.db, {claim: phase}, LEASE))
@@ -179,11 +255,8 @@ class JobsMachine(RuleBasedStateMachine):
         if holds:
             job.renew(self.now, LEASE)
 
-    @precondition(lambda self: self.claims)
-    @rule(number=which, fresh=st.booleans(), end=ends)
-    def close(self, number: int, fresh: bool, end: str) -> None:
+    def close(self, claim: Claim, end: str) -> None:
         """A worker that died in between and comes back closes again: the second time there is nothing to close."""
-        claim = self.some_claim(number, fresh=fresh)
         job = self.jobs[claim.job_id]
         for how in (end, "returned") if end == "lost" else (end,):
             holds = job.is_held_by(claim)
@@ -197,10 +270,7 @@ class JobsMachine(RuleBasedStateMachine):
             assert holds, f"attempt {claim.attempt} of {claim.worker} closed a job that it did not hold"
             job.become("succeeded")
 
-    @precondition(lambda self: self.claims)
-    @rule(number=which, fresh=st.booleans(), fault=st.sampled_from(FAULTS), end=ends)
-    def end_attempt(self, number: int, fresh: bool, fault: Exception, end: str) -> None:
-        claim = self.some_claim(number, fresh=fresh)
+    def end_attempt(self, claim: Claim, fault: Exception, end: str) -> None:
         job = self.jobs[claim.job_id]
         for how in (end, "returned") if end == "lost" else (end,):
             holds = job.is_held_by(claim)
@@ -220,10 +290,7 @@ class JobsMachine(RuleBasedStateMachine):
                 assert job.not_before is not None
                 assert self.now <= job.not_before <= self.now + RULES.base * 2**failures
 
-    @precondition(lambda self: self.claims)
-    @rule(number=which, fresh=st.booleans(), end=ends)
-    def release(self, number: int, fresh: bool, end: str) -> None:
-        claim = self.some_claim(number, fresh=fresh)
+    def release(self, claim: Claim, end: str) -> None:
         job = self.jobs[claim.job_id]
         for how in (end, "returned") if end == "lost" else (end,):
             holds = job.is_held_by(claim)
@@ -234,8 +301,7 @@ class JobsMachine(RuleBasedStateMachine):
             if holds:
                 job.become("queued")
 
-    @precondition(lambda self: self.jobs)
-    @rule(number=which, end=ends)
+    @step(some(*OPEN), weight=1, number=which, end=ends)
     def cancel(self, number: int, end: str) -> None:
         """Again after a lost answer, and again because customers do: only the first one counts."""
         job = self.some_job(number)
@@ -248,9 +314,17 @@ class JobsMachine(RuleBasedStateMachine):
             if was_open:
                 job.become("canceled")
 
-    @rule(end=ends)
+    @property
+    def due(self) -> list[Known]:
+        return [job for job in self.jobs.values() if job.status == "queued" and job.expires_at and job.expires_at <= self.now]
+
+    @property
+    def lost(self) -> list[Known]:
+        return [job for job in self.jobs.values() if job.status == "running" and job.lease_until and job.lease_until < self.now]
+
+    @step(lambda self: self.due, weight=1, end=ends)
     def expire(self, end: str) -> None:
-        due = [job for job in self.jobs.values() if job.status == "queued" and job.expires_at and job.expires_at <= self.now]
+        due = self.due
         expired = self.call(end, lambda: expire_jobs(self.db))
         if expired is Died and end == "died":
             return
@@ -258,9 +332,9 @@ class JobsMachine(RuleBasedStateMachine):
         for job in due:
             job.become("expired")
 
-    @rule(end=ends)
+    @step(lambda self: self.lost, weight=1, end=ends)
     def requeue(self, end: str) -> None:
-        lost = [job for job in self.jobs.values() if job.status == "running" and job.lease_until and job.lease_until < self.now]
+        lost = self.lost
         requeued = self.call(end, lambda: self.requeue_lost_jobs(self.db, max_lost_leases=MAX_LOST_LEASES))
         if requeued is Died and end == "died":
             return
@@ -270,8 +344,14 @@ class JobsMachine(RuleBasedStateMachine):
             dead = sum(job.dead_letter for job in lost)
             assert (requeued.requeued, requeued.dead_lettered) == (len(lost) - dead, dead)
 
-    @precondition(lambda self: any(job.dead_letter for job in self.jobs.values()))
-    @rule(end=ends)
+    @step(some("running"), weight=3, worker=workers)
+    def lose_worker(self, worker: str) -> None:
+        """Whoever works stalls for longer than a lease; upkeep takes the jobs back, and the next worker comes."""
+        self.stall(61)
+        self.requeue("returned")
+        self.claim(worker, (), "returned")
+
+    @step(lambda self: any(job.dead_letter for job in self.jobs.values()), weight=1, end=ends)
     def replay(self, end: str) -> None:
         dead = [job for job in self.jobs.values() if job.dead_letter]
         replayed = self.call(end, lambda: replay_dead_letters(self.db, actor=OPERATOR, tenant=self.caller.tenant))
@@ -281,9 +361,11 @@ class JobsMachine(RuleBasedStateMachine):
         for job in dead:
             job.replay()
 
-    @rule(worker=workers)
+    @step(some("queued"), weight=1, worker=workers)
     def lose_ring(self, worker: str) -> None:
         """Nobody was told of any order: upkeep still sees all that waits, and a worker that looks by itself gets its best job."""
+        self.requeue("returned")
+        self.expire("returned")
         waiting = count_waiting(self.db)
         statuses = [job.status for job in self.jobs.values()]
         assert (waiting.queued, waiting.running) == (statuses.count("queued"), statuses.count("running"))
@@ -297,6 +379,7 @@ class JobsMachine(RuleBasedStateMachine):
         for job in self.jobs.values():
             row = rows[job.id]
             assert (row.status, row.attempt, row.worker, row.lease_until) == (job.status, job.attempt, job.worker, job.lease_until)
+            assert (row.not_before, row.avoid_worker) == (job.not_before, job.avoid_worker)
             assert (row.failures, row.lost_leases, row.dead) == (job.failures, job.lost_leases, job.dead_letter)
             assert [(event.was, event.became, event.attempt) for event in row.events] == job.changes, "the log is not what happened"
 
@@ -306,18 +389,27 @@ class JobsMachine(RuleBasedStateMachine):
             if sys.exception() is None:
                 self._drain()
         finally:
-            self.sql.execute(
-                "UPDATE jobs SET status = 'canceled', lease_until = NULL, worker = NULL WHERE status IN ('queued', 'running')"
-            )
+            self.sql.execute("UPDATE jobs SET status = 'canceled', lease_until = NULL, worker = NULL WHERE status IN ('queued', 'running')")
 
     def _drain(self) -> None:
+        avoided = [job.avoid_worker for job in self.jobs.values() if job.status in OPEN and job.avoid_worker]
+        lonely = avoided[0] if avoided else "w1"
         self.clock.advance(LEASE.total_seconds() + 400)
         self.requeue("returned")
         self.clock.advance(61)
         self.expire("returned")
         for _ in self.jobs:
-            self.claim("w1", (), "returned")
-            if self.jobs and any(job.status == "running" for job in self.jobs.values()):
-                self.close(0, True, "returned")
+            self.claim(lonely, (), "returned")
+            if any(job.status == "running" for job in self.jobs.values()):
+                self.close(self.holders[0], "returned")
         self.rows_are_what_the_model_says()
         assert [job for job in self.jobs.values() if job.status in OPEN] == [], "work was left that nobody will ever do"
+
+
+def run(machine: type[JobsMachine], db: MortalDatabase, sql: psycopg.Connection, search: settings) -> None:
+    """Raises what the first program ran into that left the jobs table wrong."""
+
+    def opened() -> JobsMachine:
+        return machine(db, sql)
+
+    run_state_machine_as_test(cast("type[JobsMachine]", opened), settings=search)

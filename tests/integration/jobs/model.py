@@ -91,6 +91,4 @@ class Known:
 def best_for(jobs: Sequence[Known], worker: str, resident: Sequence[str], now: datetime) -> Known | None:
     """Interactive before bulk; inside a lane what the worker holds before what it does not; then the oldest order."""
     takeable = [job for job in jobs if job.is_takeable(worker, now)]
-    return min(
-        takeable, key=lambda job: (job.lane != "interactive", job.checkpoint not in resident, job.ordered_at, job.id), default=None
-    )
+    return min(takeable, key=lambda job: (job.lane != "interactive", job.checkpoint not in resident, job.ordered_at, job.id), default=None)

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from tests.integration.jobs.books import Books, Clock
-from tests.integration.jobs.machine import JobsMachine, MortalDatabase
+from tests.integration.jobs.machine import JobsMachine, MortalDatabase, run
 
 QUICK = settings(
     max_examples=50, stateful_step_count=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -26,10 +25,10 @@ def mortal(books: Books, clock: Clock) -> Iterator[MortalDatabase]:
 
 
 def test_every_short_program_leaves_the_jobs_table_right(mortal: MortalDatabase, sql: psycopg.Connection) -> None:
-    run_state_machine_as_test(lambda: JobsMachine(mortal, sql), settings=QUICK)
+    run(JobsMachine, mortal, sql, QUICK)
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(1800)
 def test_every_long_program_leaves_the_jobs_table_right(mortal: MortalDatabase, sql: psycopg.Connection) -> None:
-    run_state_machine_as_test(lambda: JobsMachine(mortal, sql), settings=LONG)
+    run(JobsMachine, mortal, sql, LONG)

@@ -14,7 +14,7 @@ from factory.domain.status import TRANSITIONS, JobStatus
 
 # One row for each status change and each job; assets and generations are counted, so that a double shows.
 STATEMENT = """
-SELECT j.id, j.status, j.attempt, j.worker, j.lease_until, j.not_before, j.failures, j.lost_leases, j.dead_lettered_at IS NOT NULL,
+SELECT j.id, j.status, j.attempt, j.worker, j.lease_until, j.not_before, j.avoid_worker, j.failures, j.lost_leases, j.dead_lettered_at IS NOT NULL,
        j.finished_at,
        ARRAY(SELECT a.attempt || ' ' || a.sha256 FROM assets a WHERE a.job_id = j.id),
        ARRAY(SELECT g.attempt || ' ' || g.asset_sha256 FROM generations g WHERE g.job_id = j.id),
@@ -41,6 +41,7 @@ class Row:
     worker: str | None
     lease_until: datetime | None
     not_before: datetime | None
+    avoid_worker: str | None
     failures: int
     lost_leases: int
     dead: bool
@@ -52,7 +53,7 @@ class Row:
 
 def read_rows(sql: psycopg.Connection, tenant: str) -> dict[uuid.UUID, Row]:
     found = sql.execute(STATEMENT, (tenant,)).fetchall()
-    return {row[0]: Row(*row[:-1], events=[Event(*event) for event in row[-1]]) for row in found}
+    return {row[0]: Row(*(*row[:-1], [Event(*event) for event in row[-1]])) for row in found}
 
 
 def check_invariants(rows: Iterable[Row]) -> None:

@@ -1,0 +1,146 @@
+"""The state machine is worth its time only if it finds what is wrong: known bugs, planted one by one, are each found."""
+
+from __future__ import annotations
+
+import importlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from sqlalchemy import ColumnElement, Row, Select, insert, update
+from sqlalchemy.orm import Session
+
+from factory.db import Database
+from factory.domain.audit_event import Actor, AuditAction, AuditEvent
+from factory.domain.claim import Claim
+from factory.domain.job import Job
+from factory.domain.status import JobStatus
+from factory.jobs.change_status import RELEASED
+from tests.integration.jobs.books import Books, Clock
+from tests.integration.jobs.machine import JobsMachine, MortalDatabase, run
+
+# Finding is what counts here; the shortest program that shows the bug is for whoever debugs a real one.
+SEARCH = settings(
+    max_examples=150,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+close_module = importlib.import_module("factory.jobs.close_job")
+renew_module = importlib.import_module("factory.jobs.renew_leases")
+requeue_module = importlib.import_module("factory.jobs.requeue_lost_jobs")
+Plant = Callable[[pytest.MonkeyPatch], type[JobsMachine]]
+
+
+def close_without_fencing(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    patch.setattr(close_module, "held", lambda claim: [Job.id == claim.job_id])
+    return JobsMachine
+
+
+def renew_for_everybody(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    patch.setattr(renew_module, "held", lambda claim: [Job.id == claim.job_id, Job.status == JobStatus.RUNNING.value])
+    return JobsMachine
+
+
+def close_and_log_afterwards(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    """The status changes in one transaction, its event is written in the next: right, until the process dies in between."""
+    unlogged: list[dict[str, Any]] = []
+
+    def change_only(
+        session: Session,
+        picked: Select[Any],
+        to: JobStatus,
+        *,
+        now: ColumnElement[Any],
+        action: AuditAction,
+        actor: Actor,
+        values: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> list[Row[Any]]:
+        chosen = session.execute(picked.with_for_update(of=Job)).first()
+        if chosen is None:
+            return []
+        new = {"status": to.value, "finished_at": now, **RELEASED, **(values or {})}
+        rows = list(session.execute(update(Job).where(Job.id == chosen.picked_id).values(new).returning(*Job.__table__.c)))
+        unlogged.extend(
+            {
+                "at": now,
+                "tenant": row.tenant,
+                "actor_kind": actor.kind,
+                "actor": actor.name,
+                "action": action.value,
+                "job_id": row.id,
+                "attempt": row.attempt,
+                "was": chosen.was,
+                "became": to.value,
+                "detail": {},
+            }
+            for row in rows
+        )
+        return rows
+
+    def close_then_log(db: Database, claim: Claim, finished: Any) -> None:
+        unlogged.clear()
+        close_module.close_job(db, claim, finished)
+        with db.transaction() as session:
+            for event in unlogged:
+                session.execute(insert(AuditEvent).values(event).inline())
+
+    patch.setattr(close_module, "change_status", change_only)
+    return type("LogsAfterwards", (JobsMachine,), {"close_job": staticmethod(close_then_log)})
+
+
+def renew_what_was_requeued(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    """A heartbeat that steals its job back from the queue."""
+
+    def steal(db: Database, claims: Mapping[Claim, Any], lease: timedelta) -> set[uuid.UUID]:
+        claim = next(iter(claims))
+        with db.transaction() as session:
+            stolen = update(Job).where(Job.id == claim.job_id, Job.attempt == claim.attempt, Job.status.in_(["queued", "running"]))
+            again = stolen.values(status="running", worker=claim.worker, lease_until=db.now() + lease).returning(Job.id)
+            return set(session.scalars(again))
+
+    return type("StealsBack", (JobsMachine,), {"renew_leases": staticmethod(steal)})
+
+
+def forget_when_a_lost_job_waits(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    """A lost job keeps the worker it avoids and loses the time from which that counts: where that worker is the last one, it waits for ever."""
+    real = requeue_module.change_status
+
+    def forgetful(session: Session, picked: Any, to: JobStatus, **how: Any) -> Any:
+        if to is JobStatus.QUEUED:
+            how["values"] = {**how["values"], "not_before": None}
+        return real(session, picked, to, **how)
+
+    patch.setattr(requeue_module, "change_status", forgetful)
+    return JobsMachine
+
+
+@pytest.fixture
+def mortal(books: Books, clock: Clock) -> Iterator[MortalDatabase]:
+    database = MortalDatabase(books.app_url, clock=clock)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [close_without_fencing, renew_for_everybody, close_and_log_afterwards, renew_what_was_requeued, forget_when_a_lost_job_waits],
+)
+def test_the_machine_finds_a_planted_bug_within_a_minute(
+    plant: Plant, mortal: MortalDatabase, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = plant(monkeypatch)
+    began = time.monotonic()
+    with pytest.raises(AssertionError):
+        run(machine, mortal, sql, SEARCH)
+    assert time.monotonic() - began < 60
