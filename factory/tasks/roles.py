@@ -14,12 +14,13 @@ TASKS_COLUMNS = "name,uuid,state,kwargs,result,received,started,runtime,worker"
 
 def run_worker(role: str, settings: Settings) -> None:
     """Serve `gpu` (one child, one card) or `cpu` (two children) until SIGTERM. Gossip and mingle cost connections and tell us nothing."""
-    from factory.tasks import shutdown, watchdog
+    from factory.tasks import clean_messages, shutdown, watchdog
 
     queue, children = (GPU_QUEUE, 1) if role == "gpu" else (CPU_QUEUE, 2)
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
     # The child reads its settings anew: it must find the same name, also after it was replaced.
     os.environ.update({ROLE_VARIABLE: role, "FACTORY_WORKER_NAME": name})
+    clean_messages.install(app, {GPU_QUEUE, CPU_QUEUE})
     shutdown.announce_in(settings.data_dir)
     watchdog.keep_watch()
     app.worker_main(

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,8 @@ class Plant:
         return worker
 
     def close(self) -> None:
-        for worker in self.hired:
-            worker.stop()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(Guarded.stop, self.hired))
         self.redis.close()
         self.sql.close()
         self.db.close()

@@ -109,6 +109,11 @@ def test_forged_messages_do_nothing_and_the_worker_lives(plant: Plant) -> None:
         json.dumps(pickled),
         message(headers={"timelimit": [0.001, 0.001]}),
         message(headers={"id": {"a": 1}, "eta": "never"}),
+        message(headers={"id": "x" * 10_000, "expires": "never", "compression": "zip"}, delivery_tag=None),
+        "garbage, not even JSON",
+        "[" * 100_000,
+        json.dumps({"body": 1}),
+        json.dumps([1, {"__type__": "datetime", "__value__": "noon"}]),
         message(headers={"retries": 10**6, "shadow": "x" * 1000, "group": "g", "reply_to": "somewhere"}),
     ):
         plant.redis.lpush("gpu", forged)
@@ -123,8 +128,15 @@ def test_forged_messages_do_nothing_and_the_worker_lives(plant: Plant) -> None:
     plant.books_balance()
 
 
-def test_a_message_that_is_no_message_is_survived(plant: Plant) -> None:
-    plant.redis.lpush("gpu", "garbage, not even JSON")
-    plant.redis.lpush("gpu", json.dumps({"body": 1}))
+def test_the_broker_cannot_command_a_worker(plant: Plant) -> None:
+    """Remote control answers questions and obeys nobody."""
+    control = plant.celery().control
+    control.broadcast("shutdown")
+    control.broadcast("pool_restart", arguments={"modules": ["antigravity"]})
+    control.broadcast("cancel_consumer", arguments={"queue": "gpu"})
+    control.broadcast("time_limit", arguments={"task_name": "factory.generate", "hard": 0.001})
+    assert {name for answer in control.ping(timeout=3) for name in answer} == {"gpu@worker-gpu", "cpu@worker-cpu"}
     job = plant.order()
-    until(lambda: plant.ended(job), 30, "the worker still draws")
+    plant.ring()
+    until(lambda: plant.ended(job), 10, "the worker still draws")
+    assert all(process.alive() for process in plant.hired)
