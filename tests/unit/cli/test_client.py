@@ -1,0 +1,119 @@
+"""The client against a small HTTP server that behaves badly on request."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from factory.cli import app
+from factory.cli.client import Client
+from factory.cli.exit_codes import Failed, NotReachable
+from factory.embedded.ports import free_port
+
+PROBLEM = {
+    "detail": "width 100 must be a multiple of 16; try 96",
+    "code": "size_not_multiple_of_16",
+    "errors": [
+        {"pointer": "/width", "detail": "width 100 must be a multiple of 16; try 96"},
+        {"pointer": "/model", "detail": "model 'x' is not registered"},
+    ],
+}
+
+
+class Server(ThreadingHTTPServer):
+    """`answers` are given one after the other; `asked` is what came."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.answers: list[tuple[int, Any]] = []
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path, dict(self.headers)))
+        status, body = self.server.answers.pop(0)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def client(server):
+    with Client(f"http://127.0.0.1:{server.server_port}", "fk_key") as made:
+        yield made
+
+
+def test_a_post_tried_again_carries_the_same_idempotency_key(server, client):
+    server.answers = [(503, PROBLEM), (503, PROBLEM), (202, {"id": "1"})]
+    assert client.post("/jobs", json={"prompt": "a cup"}) == {"id": "1"}
+    keys = {headers["Idempotency-Key"] for _, _, headers in server.asked}
+    assert len(server.asked) == 3
+    assert len(keys) == 1
+    assert server.asked[0][2]["Authorization"] == "Bearer fk_key"
+
+
+def test_a_problem_becomes_one_line_with_every_field(server, client):
+    server.answers = [(422, PROBLEM)]
+    with pytest.raises(Failed) as told:
+        client.post("/jobs", json={})
+    assert str(told.value) == f"{PROBLEM['detail']} (/model: model 'x' is not registered) [size_not_multiple_of_16]"
+
+
+def test_a_stranger_on_the_port_is_said_so(server, client):
+    server.answers = [(404, b"<html>nginx</html>")]
+    with pytest.raises(Failed, match="is it a content factory"):
+        client.get("/jobs")
+
+
+def test_pages_follow_the_cursor_and_stop_at_the_limit(server, client):
+    page = {"data": [{"id": n} for n in range(200)], "next_cursor": "abc"}
+    server.answers = [(200, page), (200, {"data": [{"id": 200}], "next_cursor": "def"})]
+    assert len(list(client.pages("/jobs", limit=201, sku="A 1", status=["failed", "expired"], tag=None))) == 201
+    assert "limit=200" in server.asked[0][1]
+    assert "sku=A+1&status=failed&status=expired" in server.asked[0][1]
+    assert "tag" not in server.asked[0][1]
+    assert "cursor=abc" in server.asked[1][1]
+    assert "limit=1&" in server.asked[1][1]
+
+
+def test_nobody_there_is_exit_code_three(monkeypatch):
+    monkeypatch.setenv("FACTORY_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("FACTORY_API_KEY", "fk_key")
+    monkeypatch.setattr("factory.cli.client.TRIES", 2)
+    answer = CliRunner().invoke(app, ["jobs", "list"])
+    assert answer.exit_code == 3
+    assert "is the factory up" in answer.stderr
+
+
+def test_a_download_cut_short_is_not_reachable(server, client):
+    server.answers = [(503, PROBLEM)]
+    with pytest.raises(NotReachable):
+        list(client.lines("/audit/export"))
+
+
+def test_a_file_is_saved_under_its_own_name_inside_the_folder(server, client, tmp_path):
+    server.answers = [(200, b"picture")]
+    saved = client.save({"asset": {"id": "7", "filename": "../../evil.png"}}, tmp_path / "out")
+    assert saved == tmp_path / "out" / "evil.png"
+    assert saved.read_bytes() == b"picture"

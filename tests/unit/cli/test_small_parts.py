@@ -1,0 +1,120 @@
+"""Signals, media types, spans of time, and how one check of the doctor ends."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from factory.cli.checkup import machine, secrets
+from factory.cli.checkup.finding import Sick, Unasked, examine
+from factory.cli.exit_codes import Usage
+from factory.cli.progress import _span, troubles
+from factory.cli.signals import ToldToStop, told_to_stop
+from factory.cli.submit import media_type
+from factory.errors import DatabaseDown
+from factory.settings import Settings
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_once_and_handlers_come_back(number):
+    before = signal.getsignal(number)
+    with told_to_stop():
+        with pytest.raises(ToldToStop) as told:
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)  # while stopping, a second one changes nothing
+    assert told.value.exit_code == 128 + number
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("a.csv", b"", "text/csv"),
+        ("a.JSONL", b"", "application/x-ndjson"),
+        ("-", b'\n [{"prompt": 1}]', "application/json"),
+        ("-", b'{"prompt": 1}\n', "application/x-ndjson"),
+        ("-", b"sku,prompt\n", "text/csv"),
+    ],
+)
+def test_what_a_file_is_sent_as(file, content, expected):
+    assert media_type(file, content) == expected
+
+
+def test_an_unknown_ending_is_wrong_usage():
+    with pytest.raises(Usage, match=r"\.csv"):
+        media_type("rows.xlsx", b"")
+
+
+def test_spans_and_troubles_read_well():
+    assert [_span(seconds) for seconds in (0.4, 59, 61, 3725)] == ["0 s", "59 s", "1 min 1 s", "1 h 2 min"]
+    assert troubles({"counts": {"succeeded": 3, "failed": 2, "rejected": 1, "expired": 0}}) == "2 failed, 1 rejected"
+
+
+def raising(fault):
+    def check():
+        raise fault
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "remedy"),
+    [
+        (lambda: "fine", "ok", ""),
+        (raising(Sick("broken", "mend it")), "failed", "mend it"),
+        (raising(Sick("odd", "look", serious=False)), "warning", "look"),
+        (raising(Unasked("not here")), "skipped", ""),
+        (raising(DatabaseDown("no answer")), "failed", "the usual"),
+        (raising(ZeroDivisionError("unforeseen\nin two lines")), "failed", "the usual"),
+    ],
+)
+def test_every_way_a_check_can_end(check, status, remedy):
+    found = examine("x", check, remedy="the usual")
+    assert (found.status, found.remedy) == (status, remedy)
+    assert "\n" not in found.detail
+
+
+def settings(**changes):
+    usual = {
+        "database_url": "postgresql+psycopg://app:a-long-password@127.0.0.1/factory",
+        "redis_url": "redis://:a-long-password@127.0.0.1/0",
+        "storage_url": "file:///tmp/x",
+        "link_secret": "x" * 32,
+    }
+    return Settings(**{**usual, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"redis_url": "redis://127.0.0.1/0"}, "FACTORY_REDIS_URL"),
+        ({"database_url": "postgresql+psycopg://app:factory@127.0.0.1/factory"}, "FACTORY_DATABASE_URL"),
+        ({"storage_url": "s3://bucket", "s3_secret_key": "minioadmin"}, "FACTORY_S3_SECRET_KEY"),
+        ({"flower_password": "ops"}, "FACTORY_FLOWER_PASSWORD"),
+    ],
+)
+def test_secrets_that_everybody_knows_are_named_but_not_shown(changes, named):
+    with pytest.raises(Sick, match=named) as told:
+        secrets.not_worn(settings(**changes))
+    assert "minioadmin" not in str(told.value)
+    assert secrets.not_worn(settings()).startswith("3 secrets")
+
+
+def test_a_short_link_secret_is_found():
+    with pytest.raises(Sick, match="31"):
+        secrets.link_secret(settings(link_secret="x" * 31))
+
+
+def test_a_port_that_another_program_holds_is_found():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(Sick, match="taken by another program"):
+            machine._port("API", other.getsockname()[1], f"http://127.0.0.1:{other.getsockname()[1]}/healthz", {200})
+
+
+def test_a_data_folder_that_cannot_be_written_is_found(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Sick):
+        machine.data_folder(settings(data_dir=tmp_path / "file" / "below"))
