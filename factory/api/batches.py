@@ -17,7 +17,7 @@ from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
 from factory.api.order_batch import order_batch
-from factory.api.queries import JobQuery, PageQuery
+from factory.api.queries import JobQuery, LabelQuery, PageQuery
 from factory.api.receipts import cancel_receipt
 from factory.api.replies import Look, reply, reply_when_done
 from factory.api.uploads import KINDS, read_upload
@@ -62,9 +62,9 @@ def _look(db: Database, caller: Caller, links: Links, name: str) -> Look:
 
 
 @router.get("")
-def get_batches(wanted: Annotated[PageQuery, Query()], caller: Reader, db: Db, links: To) -> Response:
+def get_batches(wanted: Annotated[LabelQuery, Query()], caller: Reader, db: Db, links: To) -> Response:
     """Newest first, without their row errors."""
-    found = list_batches(db, tenant=caller.tenant, before=read_uuid(wanted.cursor), limit=wanted.limit)
+    found = list_batches(db, tenant=caller.tenant, wanted=wanted.as_label_filter(), before=read_uuid(wanted.cursor), limit=wanted.limit)
     data = [represent.batch(one, links, with_errors=False) for one in found]
     return Json(represent.page(data, found[-1].batch.id if found else None, limit=wanted.limit))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from factory.domain.status import JobStatus
 from factory.jobs.find_jobs import JobFilter
+from factory.jobs.label_filter import LabelFilter
 from factory.jobs.read_audit import AuditFilter
 
 MOST = 200
@@ -37,39 +38,50 @@ class PageQuery(BaseModel):
     cursor: str | None = Field(None, max_length=200)
 
 
-class JobQuery(PageQuery):
-    """`metadata.NAME=value` asks for customers' own fields; `q` is looked for in the prompt.
-
-    Times are ISO 8601, UTC unless they say otherwise.
-    """
+class LabelQuery(PageQuery):
+    """`metadata.NAME=value` asks for customers' own fields. Times are ISO 8601, UTC unless they say otherwise."""
 
     model_config = ConfigDict(extra="allow")
 
-    status: Statuses = Field(default_factory=list, description="one or several, separated by commas")
-    batch: uuid.UUID | None = None
-    sku: str | None = None
-    model: str | None = None
     project: str | None = None
     user: str | None = None
     campaign: str | None = None
     cost_centre: str | None = None
     tag: str | None = None
-    q: str | None = Field(None, max_length=200)
     since: Moment | None = None
     until: Moment | None = None
-    dead_letter: bool | None = None
 
     @model_validator(mode="after")
-    def _only_metadata(self) -> JobQuery:
+    def _only_metadata(self) -> Self:
         if unknown := [name for name in self.model_extra or {} if not name.startswith("metadata.")]:
             known = ", ".join(type(self).model_fields)
             raise ValueError(f"no filter is called {unknown[0][:60]!r}; there are {known}, metadata.NAME")
         return self
 
+    def named(self) -> dict[str, Any]:
+        """What LabelFilter and its kin take."""
+        extra = self.model_extra or {}
+        metadata = tuple((name.removeprefix("metadata."), str(value)) for name, value in extra.items())
+        return {**self.model_dump(exclude={"limit", "cursor", *extra}), "metadata": metadata}
+
+    def as_label_filter(self) -> LabelFilter:
+        return LabelFilter(**self.named())
+
+
+class JobQuery(LabelQuery):
+    """`q` is looked for in the prompt."""
+
+    status: Statuses = Field(default_factory=list, description="one or several, separated by commas")
+    batch: uuid.UUID | None = None
+    sku: str | None = None
+    model: str | None = None
+    q: str | None = Field(None, max_length=200)
+    dead_letter: bool | None = None
+
     def as_filter(self, **fixed: Any) -> JobFilter:
-        named = self.model_dump(exclude={"limit", "cursor", "q", "status", *(self.model_extra or {})})
-        metadata = tuple((name.removeprefix("metadata."), str(value)) for name, value in (self.model_extra or {}).items())
-        return JobFilter(**{**named, "status": tuple(self.status), "text": self.q, "metadata": metadata, **fixed})
+        named = self.named()
+        text = named.pop("q")
+        return JobFilter(**{**named, "status": tuple(self.status), "text": text, **fixed})
 
 
 class AuditFields(BaseModel):

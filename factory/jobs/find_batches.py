@@ -13,6 +13,7 @@ from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.errors import NotFound
+from factory.jobs.label_filter import LabelFilter
 from factory.jobs.named import named
 
 
@@ -53,9 +54,9 @@ def count_jobs(session: Session, batch_id: uuid.UUID) -> dict[str, int]:
     return {status: count for status, count in counts}  # noqa: C416 (a Row is no tuple to mypy)
 
 
-def list_batches(db: Database, *, tenant: str, before: uuid.UUID | None = None, limit: int = 50) -> list[FoundBatch]:
+def list_batches(db: Database, *, tenant: str, wanted: LabelFilter, before: uuid.UUID | None = None, limit: int = 50) -> list[FoundBatch]:
     """Newest first."""
-    where = [Batch.tenant == tenant, *([Batch.id < before] if before else [])]
+    where = [Batch.tenant == tenant, *wanted.on(Batch), *([Batch.id < before] if before else [])]
     with db.transaction() as session:
         batches = session.scalars(select(Batch).where(*where).order_by(Batch.id.desc()).limit(limit)).all()
         counts = session.execute(

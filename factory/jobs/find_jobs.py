@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 
@@ -12,53 +11,30 @@ from factory.db import Database
 from factory.domain.asset import Asset
 from factory.domain.job import Job
 from factory.errors import NotFound
+from factory.jobs.label_filter import LabelFilter
 from factory.jobs.named import named
 
 
-@dataclass(frozen=True)
-class JobFilter:
-    """One grammar for API and CLI. Empty fields do not filter. `text` is looked for in the prompt."""
+@dataclass(frozen=True, kw_only=True)
+class JobFilter(LabelFilter):
+    """One grammar for API and CLI. `text` is looked for in the prompt."""
 
     status: tuple[str, ...] = ()
     batch: uuid.UUID | None = None
     sku: str | None = None
     model: str | None = None
-    project: str | None = None
-    user: str | None = None
-    campaign: str | None = None
-    cost_centre: str | None = None
-    tag: str | None = None
     text: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
     dead_letter: bool | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
 
     def where(self) -> list[ColumnElement[bool]]:
-        equal = {
-            Job.batch_id: self.batch,
-            Job.sku: self.sku,
-            Job.checkpoint: self.model,
-            Job.project: self.project,
-            Job.end_user: self.user,
-            Job.campaign: self.campaign,
-            Job.cost_centre: self.cost_centre,
-        }
-        found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        equal = {Job.batch_id: self.batch, Job.sku: self.sku, Job.checkpoint: self.model}
+        found = [*self.on(Job), *(column == value for column, value in equal.items() if value is not None)]
         if self.status:
             found.append(Job.status.in_(self.status))
-        if self.tag is not None:
-            found.append(Job.tags.contains([self.tag]))
         if self.text:
             found.append(Job.spec["prompt"].astext.contains(self.text, autoescape=True))
-        if self.since is not None:
-            found.append(Job.created_at >= self.since)
-        if self.until is not None:
-            found.append(Job.created_at < self.until)
-        if self.dead_letter:
-            found.append(Job.dead_lettered_at.is_not(None))
-        if self.metadata:
-            found.append(Job.customer_metadata.contains(dict(self.metadata)))
+        if self.dead_letter is not None:
+            found.append(Job.dead_lettered_at.is_not(None) if self.dead_letter else Job.dead_lettered_at.is_(None))
         return found
 
 

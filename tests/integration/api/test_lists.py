@@ -84,6 +84,25 @@ def test_a_question_that_cannot_be_answered(client, query):
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
 
 
+def test_batches_are_found_by_what_is_written_on_them(client):
+    head = {"project": "夏季", "campaign": "618", "cost_centre": "cc1", "user": "li", "tags": ["round"], "metadata": {"season": "summer"}}
+    client.post("/api/v1/batches", json={**head, "rows": [{"prompt": "a"}]})
+    client.post("/api/v1/batches", json={"project": "winter", "rows": [{"prompt": "b"}]})
+    for wanted in (
+        {"project": "夏季"},
+        {"campaign": "618"},
+        {"cost_centre": "cc1"},
+        {"user": "li"},
+        {"tag": "round"},
+        {"metadata.season": "summer"},
+    ):
+        found = client.get("/api/v1/batches", params=wanted).json()["data"]
+        assert [one["project"] for one in found] == ["夏季"], wanted
+    for strange in ({"campaign": "double11"}, {"since": "2100-01-01"}, {"metadata.season": "winter"}):
+        assert client.get("/api/v1/batches", params=strange).json()["data"] == [], strange
+    assert client.get("/api/v1/batches", params={"status": "queued"}).status_code == 422
+
+
 def test_a_cursor_of_another_list_is_refused(client):
     client.post("/api/v1/batches", json=[{"prompt": "a"}, {"prompt": "b"}])
     cursor = client.get(JOBS, params={"limit": 1}).json()["next_cursor"]
