@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from factory.cli.exit_codes import FAILED, Failed
+from factory.cli.exit_codes import Failed
 from factory.cli.home import ROOT, Home, home
 from factory.cli.output import Json, print_json
 from factory.cli.show_panel import show_panel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from factory.cli.client import Client
     from factory.cli.running_stack import RunningStack
 
+PATIENCE = 240.0
 ROWS = ROOT / "demo" / "skus.csv"
 
 
@@ -51,7 +53,7 @@ def demo(
             running.stop()
     say("stopped; no process is left. `make up` starts one that stays")
     if not summary["complete"]:
-        raise typer.Exit(FAILED)
+        raise Failed(f"not every picture was delivered and logged: {summary['counts']}")
 
 
 def _fresh(folder: Path) -> Home:
@@ -62,8 +64,6 @@ def _fresh(folder: Path) -> Home:
         lock = lock_folder(private_folder(folder), seconds=0)
     except FolderInUse:
         raise Failed(f"another demo runs in {folder}: wait for it, or set FACTORY_HOME to another folder") from None
-    import os
-
     for each in folder.iterdir():
         if each.name != "lock":
             shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -82,7 +82,7 @@ def _order(running: RunningStack, file: Path, out: Path, say: Callable[[str], No
         batch = client.post(
             "/batches", params={"project": file.stem}, content=content, headers={"Content-Type": media_type(file.name, content)}
         )
-        batch = follow(client, [batch["id"]], meanwhile=running.stack.tend)[0]
+        batch = follow(client, [batch["id"]], meanwhile=running.stack.tend, patience=PATIENCE)[0]
         jobs = list(client.pages(f"/batches/{batch['id']}/jobs", limit=0, status="succeeded"))[::-1]
         pictures = [(client.save(job, out / "pictures"), job) for job in jobs]
         say(f"downloaded {len(pictures)} pictures to {out / 'pictures'}")

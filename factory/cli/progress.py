@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from factory.cli.client import Client
+from factory.cli.exit_codes import Failed
 from factory.cli.output import console
 
 PAUSE = 0.4
@@ -16,8 +18,13 @@ ENDED_WELL = "succeeded"
 ENDED_BADLY = ("failed", "rejected", "canceled", "expired")
 
 
-def follow(client: Client, ids: Sequence[str], *, meanwhile: Callable[[], None] | None = None, quiet: bool = False) -> list[dict[str, Any]]:
-    """Draw bars on stderr until every batch is done; returns the batches. `meanwhile` is called between looks."""
+def follow(
+    client: Client, ids: Sequence[str], *, meanwhile: Callable[[], None] | None = None, patience: float = inf, quiet: bool = False
+) -> list[dict[str, Any]]:
+    """Draw bars on stderr until every batch is done; returns the batches. `meanwhile` is called between looks.
+
+    Raises Failed when no picture ends for `patience` seconds.
+    """
     with _bars(quiet=quiet) as bars:
         watched = [Watched(client, bars, name) for name in ids]
         while True:
@@ -25,6 +32,8 @@ def follow(client: Client, ids: Sequence[str], *, meanwhile: Callable[[], None] 
                 each.look()
             if all(each.is_done for each in watched):
                 return [each.batch for each in watched]
+            if min(time.monotonic() - each.moved_at for each in watched) > patience:
+                raise Failed(f"no picture was finished for {_span(patience)}: see the logs of the GPU worker")
             until = time.monotonic() + PAUSE
             while time.monotonic() < until:
                 if meanwhile:
@@ -38,7 +47,8 @@ class Watched:
     def __init__(self, client: Client, bars: Progress, name: str) -> None:
         self._client, self._bars, self._name = client, bars, name
         self.batch = client.get(f"/batches/{name}")
-        self._began, self._at_first = time.monotonic(), int(self.batch["done"])
+        self._began = self.moved_at = time.monotonic()
+        self._at_first = self._done = int(self.batch["done"])
         self._bar = bars.add_task(self._title(), total=self.batch["total"], completed=self._at_first, rate="", left="")
 
     @property
@@ -50,6 +60,8 @@ class Watched:
             return
         self.batch = self._client.get(f"/batches/{self._name}")
         done, total = int(self.batch["done"]), int(self.batch["total"])
+        if done != self._done:
+            self._done, self.moved_at = done, time.monotonic()
         rate = (done - self._at_first) / max(time.monotonic() - self._began, 0.001)
         left = f"about {_span((total - done) / rate)} left" if rate and done < total else ""
         self._bars.update(self._bar, completed=done, rate=f"{rate:.1f}/s" if rate else "", left=left or troubles(self.batch))
