@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+from typing import Any
+
+from celery import signals
 
 from factory.settings import Settings
 from factory.tasks.celery_app import CPU_QUEUE, GPU_QUEUE, app
@@ -23,6 +27,8 @@ def run_worker(role: str, settings: Settings) -> None:
     clean_messages.install(app, {GPU_QUEUE, CPU_QUEUE})
     shutdown.announce_in(settings.data_dir)
     watchdog.keep_watch()
+    started: list[Any] = []
+    signals.worker_init.connect(lambda sender, **_: started.append(sender), weak=False)
     app.worker_main(
         [
             "worker",
@@ -38,6 +44,8 @@ def run_worker(role: str, settings: Settings) -> None:
             "--loglevel=WARNING",
         ]
     )
+    # Celery forgets it on the way out of its command line; a supervisor must see a worker that failed.
+    sys.exit(started[0].exitcode if started else 1)
 
 
 def run_beat(settings: Settings) -> None:

@@ -120,7 +120,7 @@ def test_each_picture_is_a_row(window: Window, plant: Plant) -> None:
     good = [plant.order(sku=f"SKU-{n}", model="cards") for n in range(3)]
     bad = plant.order(sku="SKU-bad", model="broken")
     plant.ring()
-    until(lambda: plant.idle(), 20, "all end")
+    until(plant.idle, 20, "all end")
     assert plant.job(bad)["status"] == "failed"
     until(lambda: {str(job) for job in [*good, bad]} <= set(window.tasks()), 10, "Flower hears of each")
     until(lambda: all(window.tasks()[str(job)]["state"] == "SUCCESS" for job in good), 10, "and of its end")
