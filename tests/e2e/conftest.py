@@ -1,0 +1,31 @@
+"""Whole factories behind real HTTP, each with servers of its own, because these tests hurt servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from factory.embedded.postgres import Postgres
+from factory.embedded.s3_servers import Rclone
+from factory.embedded.valkey import Valkey
+from tests.conftest import WITHOUT_DISK_WAITS
+from tests.e2e.line import Line
+
+
+@pytest.fixture(scope="module")
+def build_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Line]]:
+    """Makes factories without roles; `env` goes to all processes of one."""
+    with ExitStack() as stack:
+
+        def build(**env: str) -> Line:
+            folder = tmp_path_factory.mktemp("line")
+            postgres = stack.enter_context(Postgres(folder / "postgres", settings=WITHOUT_DISK_WAITS))
+            valkey = stack.enter_context(Valkey(folder / "valkey"))
+            rclone = stack.enter_context(Rclone(folder / "rclone"))
+            line = Line(folder, postgres, valkey, rclone, **env)
+            stack.callback(line.close)
+            return line
+
+        yield build

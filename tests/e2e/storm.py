@@ -1,0 +1,169 @@
+"""Storm: a batch goes through while processes are killed and servers forget or restart, at moments that a seed decides."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+
+import psutil
+
+from factory.embedded.guarded import Guarded
+from tests.e2e.history import EVENTS, check_history
+from tests.e2e.line import Line
+from tests.integration.jobs.truth import check_invariants
+from tests.integration.queue.plant import TENANT, child_of, until
+
+STRAY = f"{TENANT}/spring/spring_20260101_999999.a7.png"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much there is to draw, how often a worker is killed, and how long all of it may take."""
+
+    jobs: int
+    kills: int
+    side: int
+    seconds: float
+    seed: int
+
+
+class Storm:
+    """Runs in the main thread: it also is the supervisor that starts dead workers again."""
+
+    def __init__(self, line: Line, plan: Plan) -> None:
+        self.line, self.plan = line, plan
+        self.chance = random.Random(plan.seed)
+        self.began = time.monotonic()
+        self.gpus: dict[str, Guarded] = {worker.log.stem: worker for worker in line.hired if worker.log.stem.startswith("gpu-")}
+        self.tell(f"seed {plan.seed}: {plan.jobs} jobs of {plan.side}², {plan.kills} kills, one flush, one restart")
+
+    def tell(self, what: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - self.began:7.2f} s  {what}\n")
+
+    def blow(self) -> None:
+        """Order, hurt, wait. Raises AssertionError when not all has ended in time."""
+        rows = [{"prompt": f"一把水壶 kettle {n}", "sku": f"SKU-{n}", "seed": n} for n in range(self.plan.jobs)]
+        self._leave_a_stray()
+        size = f"{self.plan.side}x{self.plan.side}"
+        answer = self.line.client.post("/api/v1/batches", params={"project": "spring"}, json=[{**row, "size": size} for row in rows])
+        assert (answer.status_code, answer.json()["counts"]["queued"]) == (202, self.plan.jobs), answer.text
+        batch = answer.json()["id"]
+        for threshold, blow in self._blows():
+            self._until_ended(batch, threshold)
+            time.sleep(self.chance.random() * 0.1)
+            blow()
+        self._until_ended(batch, self.plan.jobs)
+        self.tell("every job has ended")
+
+    def _blows(self) -> list[tuple[int, Callable[[], None]]]:
+        """(after how many pictures, what). The first and the last tenth stay calm: there, less is in work."""
+        kills = [partial(self._kill, victim) for victim in islice(cycle(("parent", "child")), self.plan.kills)]
+        blows: list[Callable[[], None]] = [*kills, self._flush, self._restart]
+        self.chance.shuffle(blows)
+        thresholds = sorted(self.chance.sample(range(self.plan.jobs // 10, self.plan.jobs * 9 // 10), len(blows)))
+        return list(zip(thresholds, blows, strict=True))
+
+    def _leave_a_stray(self) -> None:
+        """What an attempt leaves that stored its picture and died before it closed: upkeep must find it."""
+        content = b"nobody's"
+        self.line.storage.put(STRAY, content, media_type="image/png", sha256=hashlib.sha256(content).hexdigest(), filename="stray.png")
+
+    def _until_ended(self, batch: str, count: int) -> None:
+        while self._ended(batch) < count:
+            took = time.monotonic() - self.began
+            assert took < self.plan.seconds, (
+                f"seed {self.plan.seed}: not {count} of {self.plan.jobs} within {took:.0f} s: {self.line.statuses()}"
+            )
+            self._supervise()
+            time.sleep(0.05)
+
+    def _ended(self, batch: str) -> int:
+        counts = self.line.progress(batch)
+        return self.plan.jobs - counts["queued"] - counts["running"] if counts else 0
+
+    def _supervise(self) -> None:
+        for name, worker in self.gpus.items():
+            if not worker.alive():
+                self.gpus[name] = self.line.hire_gpu(name)
+                self.tell(f"{name} starts again")
+
+    def _kill(self, victim: str) -> None:
+        """The parent or the child of a worker that holds a job."""
+        name = self._one_at_work()
+        worker = self.gpus[name]
+        process = worker.pid if victim == "parent" else child_of(worker).pid
+        os.kill(process, signal.SIGKILL)
+        self.tell(f"kill -9 {victim} of {name}")
+
+    def _one_at_work(self) -> str:
+        busy: list[str] = []
+
+        def found() -> bool:
+            self._supervise()
+            running = self.line.rows("SELECT DISTINCT worker FROM jobs WHERE status = 'running' AND lease_until > now() ORDER BY worker")
+            busy[:] = [row["worker"] for row in running if self._has_child(row["worker"])]
+            return bool(busy)
+
+        until(found, 60, "some worker draws")
+        return self.chance.choice(busy)
+
+    def _has_child(self, name: str) -> bool:
+        try:
+            return self.gpus[name].alive() and bool(child_of(self.gpus[name]))
+        except (AssertionError, psutil.NoSuchProcess):
+            return False
+
+    def _flush(self) -> None:
+        self.line.redis.flushall()
+        self.tell("Redis FLUSHALL")
+
+    def _restart(self) -> None:
+        self.line.restart_postgres()
+        self.tell("Postgres killed and recovered")
+
+    def check(self) -> None:
+        """Nothing is missing, nothing is doubled, and the log tells how it came about."""
+        line = self.line
+        assert line.statuses() == {"succeeded": self.plan.jobs}
+        rows = line.truth()
+        check_invariants(rows)
+        check_history(line.rows(EVENTS), {row["job_id"]: row["attempt"] for row in line.rows("SELECT job_id, attempt FROM assets")})
+        lost = line.rows("SELECT count(*) AS n FROM audit_events WHERE action = 'job.requeued'")[0]["n"]
+        assert sum(row.lost_leases for row in rows) == lost >= 1, "no kill cost a lease: the storm blew past"
+        named = {row["key"] for row in line.rows("SELECT key FROM assets")}
+        self.tell(
+            f"{lost} leases lost, most attempts {max(row.attempt for row in rows)}; {len(line.stored_keys() - named)} objects nobody names"
+        )
+        until(lambda: line.stored_keys() == named, 30, "upkeep sweeps what no asset names")
+        line.storage_matches()
+        self.tell("the storage holds what the database names")
+
+
+def raise_storm(line: Line, plan: Plan) -> None:
+    line.open(gpus=2)
+    storm = Storm(line, plan)
+    storm.blow()
+    storm.check()
+
+
+def seed() -> int:
+    """FACTORY_TEST_SEED repeats a storm; without it each run is another one."""
+    return int(os.environ.get("FACTORY_TEST_SEED") or random.SystemRandom().randrange(10**6))
+
+
+# Short leases and early sweeps: upkeep works beside what it must not harm.
+WEATHER = {
+    "FACTORY_SIMULATED_SECONDS": "0.05",
+    "FACTORY_LEASE_SECONDS": "3",
+    "FACTORY_SWEEP_SECONDS": "2",
+    "FACTORY_SWEEP_AFTER_SECONDS": "0",
+    "FACTORY_MAX_LOST_LEASES": "100",
+}
