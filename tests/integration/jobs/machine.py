@@ -207,7 +207,7 @@ class JobsMachine(RuleBasedStateMachine):
         if end == "died" and claim is Died:
             return
         if claim is not Died:
-            assert (claim and claim.job_id) == (best and best.id)
+            assert (claim and claim.job_id) == (best and best.id), f"{claim} instead of {best}"
         if best is not None:
             best.take(worker, self.now + LEASE)
             if claim is not Died:

@@ -89,6 +89,10 @@ class Known:
 
 
 def best_for(jobs: Sequence[Known], worker: str, resident: Sequence[str], now: datetime) -> Known | None:
-    """Interactive before bulk; inside a lane what the worker holds before what it does not; then the oldest order."""
-    takeable = [job for job in jobs if job.is_takeable(worker, now)]
-    return min(takeable, key=lambda job: (job.lane != "interactive", job.checkpoint not in resident, job.ordered_at, job.id), default=None)
+    """Interactive before bulk; inside a lane what the worker holds, the checkpoint used last first, before the rest; then the oldest."""
+
+    def rank(job: Known) -> tuple[bool, int, datetime, uuid.UUID]:
+        near = resident.index(job.checkpoint) if job.checkpoint in resident else len(resident)
+        return job.lane != "interactive", near, job.ordered_at, job.id
+
+    return min((job for job in jobs if job.is_takeable(worker, now)), key=rank, default=None)
