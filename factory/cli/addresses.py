@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 ENGINE_WORDS = {
-    "zimage": "zimage, with a small demo checkpoint of random weights: the pictures are noise",
-    "simulated": "simulated: it draws cards with the prompt on them, because torch is not installed or not wanted",
+    "zimage": "zimage, a small checkpoint of random weights: pictures are noise",
+    "simulated": "simulated (torch is missing or not wanted): cards with the prompt on them",
 }
+
+
+def near(path: str) -> str:
+    """Relative to the working folder where it lies below."""
+    return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def addresses(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("API", f"{facts['url']}  (description: {facts['url']}/api/v1/openapi.json)"),
-        ("API key", f"{facts['key_file']}  (tenant demo)"),
-        ("Flower", f"{facts['flower_url']}  user {facts['flower_user']}  password {facts['flower_password']}"),
+        ("API", facts["url"]),
+        ("OpenAPI", f"{facts['url']}/api/v1/openapi.json"),
+        ("API key", f"in {near(facts['key_file'])}, tenant demo"),
+        ("Flower", facts["flower_url"]),
+        ("Flower login", f"{facts['flower_user']} {facts['flower_password']}"),
     ]

@@ -51,7 +51,7 @@ def demo(
             raise typer.Exit(told.exit_code) from None
         finally:
             running.stop()
-    say("stopped; no process is left. `make up` starts one that stays")
+            say("stopped; no process is left")
     if not summary["complete"]:
         raise Failed(f"not every picture was delivered and logged: {summary['counts']}")
 
@@ -115,7 +115,7 @@ def _summary(client: Client, batch: dict[str, Any], pictures: list[tuple[Path, d
 
 
 def _show(summary: dict[str, Any]) -> None:
-    from factory.cli.addresses import ENGINE_WORDS, addresses
+    from factory.cli.addresses import ENGINE_WORDS, addresses, near
 
     facts = summary["running"]
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
@@ -123,13 +123,13 @@ def _show(summary: dict[str, Any]) -> None:
     show_panel(
         f"{summary['records']} pictures in {summary['seconds']:.0f} s",
         [
-            ("Pictures", summary["pictures"]),
-            ("Contact sheet", summary["contact_sheet"]),
+            ("Pictures", near(summary["pictures"])),
+            ("Contact sheet", near(summary["contact_sheet"])),
             ("", ""),
-            ("Batch", f"{summary['batch']}  {counts}"),
-            ("Audit", f"{summary['records']} records and {summary['events']} events; records in {summary['audit_log']}"),
-            ("Checkpoint", "; ".join(summary["checkpoints"])),
-            ("Policy", f"{', '.join(summary['policies'])}  labels {', '.join(summary['label_profiles'])}"),
+            ("Batch", f"{summary['batch']}, {counts}"),
+            ("Audit", f"{summary['records']} records in {near(summary['audit_log'])}, {summary['events']} events"),
+            ("Checkpoint", ", ".join(name[:24] + "…" for name in summary["checkpoints"])),
+            ("Policy", f"{', '.join(summary['policies'])}, labels {', '.join(summary['label_profiles'])}"),
             ("Seeds", f"{seeds[0]} … {seeds[-1]}, {len(seeds)} different" if seeds else "none"),
             ("Engine", ENGINE_WORDS[facts["engine"]]),
             ("", ""),

@@ -14,7 +14,7 @@ from factory.cli.exit_codes import Failed
 from factory.cli.output import console
 
 PAUSE = 0.4
-ENDED_WELL = "succeeded"
+ENOUGH = 3  # pictures, before anything is said about the rest
 ENDED_BADLY = ("failed", "rejected", "canceled", "expired")
 
 
@@ -47,9 +47,10 @@ class Watched:
     def __init__(self, client: Client, bars: Progress, name: str) -> None:
         self._client, self._bars, self._name = client, bars, name
         self.batch = client.get(f"/batches/{name}")
-        self._began = self.moved_at = time.monotonic()
-        self._at_first = self._done = int(self.batch["done"])
-        self._bar = bars.add_task(self._title(), total=self.batch["total"], completed=self._at_first, rate="", left="")
+        self.moved_at, self._done = time.monotonic(), int(self.batch["done"])
+        self._pace: tuple[float, int] | None = None  # when the first picture was seen to end, and how many had by then
+        rate, left = self._words(self._done, int(self.batch["total"]))
+        self._bar = bars.add_task(self._title(), total=self.batch["total"], completed=self._done, rate=rate, left=left)
 
     @property
     def is_done(self) -> bool:
@@ -62,9 +63,19 @@ class Watched:
         done, total = int(self.batch["done"]), int(self.batch["total"])
         if done != self._done:
             self._done, self.moved_at = done, time.monotonic()
-        rate = (done - self._at_first) / max(time.monotonic() - self._began, 0.001)
-        left = f"about {_span((total - done) / rate)} left" if rate and done < total else ""
-        self._bars.update(self._bar, completed=done, rate=f"{rate:.1f}/s" if rate else "", left=left or troubles(self.batch))
+            self._pace = self._pace or (self.moved_at, done)
+        rate, left = self._words(done, total)
+        self._bars.update(self._bar, completed=done, rate=rate, left=left)
+
+    def _words(self, done: int, total: int) -> tuple[str, str]:
+        """Rate and rest, from the first picture on: the time that a checkpoint takes to load says nothing about the others."""
+        if self._pace is None:
+            return "", troubles(self.batch) if done >= total else "waiting for a worker" if not done else ""
+        began, at_first = self._pace
+        rate = (done - at_first) / max(self.moved_at - began, 0.001)
+        if done >= total or done - at_first < ENOUGH:
+            return f"{rate:.1f}/s" if done > at_first else "", troubles(self.batch)
+        return f"{rate:.1f}/s", f"about {_span((total - done) / rate)} left"
 
     def _title(self) -> str:
         return f"{self.batch['project']} {self.batch['external_id'] or self.batch['id'][:13]}".replace("[", "(")

@@ -41,15 +41,15 @@ def up(
 
 
 def _show(facts: dict[str, Any], *, seconds: float) -> None:
-    from factory.cli.addresses import ENGINE_WORDS, addresses
+    from factory.cli.addresses import ENGINE_WORDS, addresses, near
     from factory.cli.show_panel import show_panel
 
     show_panel(
         f"The factory runs (started in {seconds:.1f} s)",
         [
             *addresses(facts),
-            ("Pictures", facts["pictures"]),
-            ("Logs", facts["logs"]),
+            ("Pictures", near(facts["pictures"])),
+            ("Logs", near(facts["logs"])),
             ("Engine", ENGINE_WORDS[facts["engine"]]),
             ("Try", 'factory submit --prompt "a red mug on white, 白底红色马克杯" --wait'),
         ],

@@ -3,14 +3,17 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from factory.cli import app
 from factory.cli.client import Client
 from factory.cli.exit_codes import Failed, NotReachable
+from factory.cli.progress import Watched
 from factory.embedded.ports import free_port
 
 PROBLEM = {
@@ -117,3 +120,22 @@ def test_a_file_is_saved_under_its_own_name_inside_the_folder(server, client, tm
     saved = client.save({"asset": {"id": "7", "filename": "../../evil.png"}}, tmp_path / "out")
     assert saved == tmp_path / "out" / "evil.png"
     assert saved.read_bytes() == b"picture"
+
+
+def batch_of(done):
+    counts = {"queued": 9 - done, "succeeded": done}
+    return 200, {"id": "0123456789abcdef", "external_id": None, "project": "spring", "total": 9, "done": done, "counts": counts}
+
+
+def test_nothing_is_said_about_the_rest_before_pictures_were_seen_to_end(server, client, monkeypatch):
+    clock = iter([0.0, 60.0, 61.0, 62.0, 63.0])
+    monkeypatch.setattr("factory.cli.progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with Progress(disable=True) as bars:
+        server.answers = [batch_of(0), batch_of(0), batch_of(1), batch_of(2), batch_of(5), batch_of(9)]
+        watched = Watched(client, bars, "x")
+        said = []
+        for _ in range(5):
+            watched.look()
+            said.append((bars.tasks[0].fields["rate"], bars.tasks[0].fields["left"]))
+    assert said == [("", "waiting for a worker"), ("", ""), ("1.0/s", ""), ("2.0/s", "about 2 s left"), ("2.7/s", "")]
+    assert watched.is_done
