@@ -130,7 +130,7 @@ class Plant:
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         return self.sql.execute(statement, values).fetchall()
 
-    def job(self, job_id: uuid.UUID) -> dict[str, Any]:
+    def job(self, job_id: uuid.UUID | str) -> dict[str, Any]:
         return self.rows("SELECT * FROM jobs WHERE id = %s", job_id)[0]
 
     def actions(self, job_id: uuid.UUID) -> list[str]:
@@ -142,7 +142,7 @@ class Plant:
     def idle(self) -> bool:
         return not {"queued", "running"} & set(self.statuses())
 
-    def ended(self, job_id: uuid.UUID) -> bool:
+    def ended(self, job_id: uuid.UUID | str) -> bool:
         return self.job(job_id)["status"] not in ("queued", "running")
 
     def books_balance(self) -> None:

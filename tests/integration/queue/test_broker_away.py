@@ -113,6 +113,7 @@ def consumes(plant: Plant, seconds: float) -> bool:
     return False
 
 
+@pytest.mark.drill
 def test_a_failed_acknowledgement_does_not_wedge_the_worker(build_plant) -> None:
     plant = build_plant(FACTORY_SIMULATED_SECONDS="0.5")
     worker = hasty_worker(plant, "safe")
@@ -144,6 +145,7 @@ def test_a_worker_that_stopped_consuming_exits(build_plant) -> None:
     assert "consumes nothing" in (plant.folder / "wedged.log").read_text()
 
 
+@pytest.mark.drill
 def test_a_worker_without_work_stays(build_plant) -> None:
     plant = build_plant(FACTORY_WATCHDOG_SECONDS="1")
     worker = plant.hire("worker", "gpu")

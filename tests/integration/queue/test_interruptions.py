@@ -88,6 +88,7 @@ def test_sigterm_ends_a_shift_early_and_gives_back_what_was_claimed(plant: Plant
     plant.sql.execute("UPDATE jobs SET not_before = now() + interval '1 hour' WHERE status = 'queued'")
 
 
+@pytest.mark.drill
 def test_a_killed_worker_leaves_no_child_and_no_gap(plant: Plant, worker: Guarded) -> None:
     job = plant.order()
     plant.ring()
@@ -95,15 +96,17 @@ def test_a_killed_worker_leaves_no_child_and_no_gap(plant: Plant, worker: Guarde
     child = child_of(worker)
     worker.kill()
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5, "its child dies too")
-    plant.hire("worker", "gpu", name="gpu-successor")
+    successor = plant.hire("worker", "gpu", name="gpu-successor")
     until(lambda: plant.ended(job), 40, "another worker draws it")
+    successor.stop()
     assert plant.job(job)["status"] == "succeeded"
     assert plant.job(job)["lost_leases"] == 1
     plant.books_balance()
 
 
+@pytest.mark.drill
 def test_poison_becomes_a_dead_letter_and_can_be_replayed(plant: Plant) -> None:
-    successor = plant.hired[-1]
+    successor = plant.hire("worker", "gpu", name="gpu-poisoned")
     job = plant.order()
     plant.ring()
     for attempt in (1, 2, 3):

@@ -81,6 +81,7 @@ def test_a_picture_that_the_spool_lost_is_drawn_again(plant: Plant) -> None:
     plant.books_balance()
 
 
+@pytest.mark.drill
 def test_sigterm_without_storage_gives_everything_back(plant: Plant) -> None:
     take_away(plant)
     try:
