@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
 from factory.db import Database
 from factory.domain.audit_event import AuditEvent
 from factory.domain.generation import Generation
+from factory.errors import Invalid, Problem
 
 PAGE = 500
 
@@ -49,6 +51,11 @@ class AuditFilter:
         return [*(column == value for column, value in equal.items() if value is not None), *times]
 
     def of_events(self) -> list[ColumnElement[bool]]:
+        """Raises Invalid for a filter that only records have: ignoring it would answer another question."""
+        for name in ("user", "model", "seed"):
+            if getattr(self, name) is not None:
+                message = f"events carry no {name}; ask for records, or filter events by job, batch, sku, key or action"
+                raise Invalid(None, Problem("filter_not_for_events", message, f"/{name}", getattr(self, name)))
         equal = {
             AuditEvent.tenant: self.tenant,
             AuditEvent.job_id: self.job,
@@ -76,27 +83,23 @@ def list_events(db: Database, wanted: AuditFilter, *, before: int | None = None,
 
 
 def export_generations(db: Database, wanted: AuditFilter) -> Iterator[Generation]:
-    """Every matching record, oldest first, in pages: no transaction stays open while the reader is slow."""
-    after: uuid.UUID | None = None
-    while True:
-        where = [*wanted.of_generations(), *([Generation.id > after] if after else [])]
-        with db.transaction() as session:
-            page = list(session.scalars(select(Generation).where(*where).order_by(Generation.id).limit(PAGE)))
-        yield from page
-        if len(page) < PAGE:
-            return
-        after = page[-1].id
+    """Every matching record, oldest first."""
+    return _pages(db, Generation, wanted.of_generations())
 
 
 def export_events(db: Database, wanted: AuditFilter) -> Iterator[AuditEvent]:
-    """Every matching event, oldest first, in pages."""
-    after = 0
+    """Every matching event, oldest first. Raises Invalid at once for a filter that events do not have."""
+    return _pages(db, AuditEvent, wanted.of_events())
+
+
+def _pages(db: Database, table: type[Any], where: list[ColumnElement[bool]]) -> Iterator[Any]:
+    """In pages, so that no transaction stays open while the reader is slow. What commits meanwhile may be missed: end the
+    range with `until` a minute ago to have all of it."""
+    after: list[ColumnElement[bool]] = []
     while True:
         with db.transaction() as session:
-            page = list(
-                session.scalars(select(AuditEvent).where(*wanted.of_events(), AuditEvent.id > after).order_by(AuditEvent.id).limit(PAGE))
-            )
+            page = list(session.scalars(select(table).where(*where, *after).order_by(table.id).limit(PAGE)))
         yield from page
         if len(page) < PAGE:
             return
-        after = page[-1].id
+        after = [table.id > page[-1].id]

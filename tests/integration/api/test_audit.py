@@ -40,6 +40,13 @@ def test_events_by_action(delivered):
     assert {(event["was"], event["became"]) for event in found} == {("running", "succeeded")}
 
 
+def test_a_filter_that_events_do_not_have_is_refused(client):
+    for name in ("user", "model", "seed"):
+        for path in ("/api/v1/audit/events", "/api/v1/audit/export?kind=events"):
+            answer = client.get(path, params={name: "1", **({"kind": "events"} if "export" in path else {})})
+            assert (answer.status_code, answer.json()["code"]) == (422, "filter_not_for_events"), (path, name)
+
+
 def test_export_as_jsonl(delivered):
     answer = delivered.get(f"{AUDIT}/export")
     assert answer.headers["content-type"] == "application/x-ndjson"
