@@ -40,17 +40,23 @@ def drawing(plant: Plant, job) -> None:
     until(lambda: plant.job(job)["status"] == "running", 60, "somebody draws it")
 
 
-def test_a_canceled_picture_stops_and_leaves_no_asset(plant: Plant, worker: Guarded) -> None:
-    """The next job is claimed ahead: it starts when the canceled one stops, long before that would have been drawn."""
-    job, following = plant.order(), plant.order()
+def test_a_canceled_picture_stops_and_leaves_no_asset(plant: Plant) -> None:
+    """A picture of five seconds: its shift is over long before that."""
+    worker = plant.hire("worker", "gpu", name="slow", FACTORY_SIMULATED_SECONDS="5", FACTORY_LEASE_SECONDS="60")
+    until(lambda: "checkpoint_loaded" in worker.log.read_text(), 40, "it starts")
+    inspect = plant.celery().control.inspect(destination=["gpu@slow"], timeout=0.5)
+    job = plant.order()
     plant.ring()
     drawing(plant, job)
-    time.sleep(0.2)
+    time.sleep(0.5)
+    assert inspect.active()["gpu@slow"], "it draws"
     assert cancel_job(plant.db, tenant=TENANT, job_id=job, actor=ACTOR).canceled == 1
-    until(lambda: plant.ended(following), 10, "the next one is drawn")
-    assert plant.actions(job)[-1] == "job.canceled"
+    took = until(lambda: inspect.active() == {"gpu@slow": []}, 8, "the shift ends")
+    assert took < 3.5, "a tick of a second, a step of a second, and what asking takes"
+    assert plant.actions(job) == ["job.submitted", "job.started", "job.canceled"]
     assert not plant.rows("SELECT 1 FROM assets WHERE job_id = %s", job)
-    plant.books_balance()
+    assert not list(plant.pictures.rglob("*.png"))
+    worker.stop()
 
 
 def test_a_killed_child_is_replaced_and_its_job_is_drawn_again(plant: Plant, worker: Guarded) -> None:
