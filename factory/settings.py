@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     simulated_seconds: float = Field(0.2, ge=0, description="what one picture of the simulated engine takes")
 
     sweep_seconds: float = Field(3600, gt=0, description="how often orphaned objects are looked for")
-    sweep_after_seconds: float = Field(86_400, ge=0, description="objects that no asset names live this long; keep it above the age of your oldest backup")
+    sweep_after_seconds: float = Field(
+        86_400, ge=0, description="objects that no asset names live this long; keep it above the age of your oldest backup"
+    )
     watchdog_seconds: float = Field(90, gt=0, description="a worker that received nothing for this long while work waits exits")
 
     max_side: int = Field(1024, description="pixels; larger orders are refused")
