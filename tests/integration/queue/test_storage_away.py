@@ -83,6 +83,9 @@ def test_a_picture_that_the_spool_lost_is_drawn_again(plant: Plant) -> None:
 
 @pytest.mark.drill
 def test_sigterm_without_storage_gives_everything_back(plant: Plant) -> None:
+    first = plant.order()
+    plant.ring()
+    until(lambda: plant.ended(first), 40, "the worker is warm")
     take_away(plant)
     try:
         plant.order_batch({"sku": f"E-{n}"} for n in range(ROWS))
