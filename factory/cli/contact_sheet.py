@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from factory.postprocess.plate import LABEL_FONT
+from factory.fonts import SANS_PATH
 
 SIDE, GAP, CAPTION = 192, 16, 28
 PAPER, INK, FRAME = (250, 249, 246), (40, 40, 44), (222, 220, 214)
@@ -19,7 +19,7 @@ def contact_sheet(pictures: Sequence[tuple[Path, str]], target: Path, *, columns
     columns = max(1, min(columns, len(pictures)))
     rows = max(1, math.ceil(len(pictures) / columns))
     sheet = Image.new("RGB", (GAP + columns * (SIDE + GAP), GAP + rows * (SIDE + CAPTION + GAP)), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(str(LABEL_FONT), 15)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(str(SANS_PATH), 15)
     for number, (file, caption) in enumerate(pictures):
         left = GAP + number % columns * (SIDE + GAP)
         top = GAP + number // columns * (SIDE + CAPTION + GAP)
@@ -39,6 +39,6 @@ def _fitting(caption: str, font: ImageFont.FreeTypeFont) -> str:
     """As much of the caption as fits under a picture."""
     if font.getlength(caption) <= SIDE:
         return caption
-    while caption and font.getlength(caption + "...") > SIDE:
+    while caption and font.getlength(caption + "…") > SIDE:
         caption = caption[:-1]
-    return caption + "..."
+    return caption + "…"

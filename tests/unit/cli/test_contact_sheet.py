@@ -23,3 +23,12 @@ def test_pictures_stand_in_rows_with_their_captions(tmp_path):
 
 def test_no_pictures_make_an_empty_sheet(tmp_path):
     assert Image.open(contact_sheet([], tmp_path / "sheet.png")).size[0] == 2 * GAP + SIDE
+
+
+def test_captions_may_be_chinese(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "mug.png")
+    captions = []
+    for text in ("红色马克杯", "蓝色保温瓶", "龘" * 5):
+        sheet = Image.open(contact_sheet([(tmp_path / "mug.png", text)], tmp_path / "sheet.png"))
+        captions.append(sheet.crop((GAP, GAP + SIDE + 4, GAP + SIDE, GAP + SIDE + CAPTION)).tobytes())
+    assert len(set(captions)) == 3

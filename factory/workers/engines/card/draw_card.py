@@ -15,6 +15,7 @@ from factory.workers.engines.card.glyphs import glyph
 
 PAPER, INK, PALE_INK = 250, 20, 120
 LINES = 6
+HANGING = frozenset("，。、；：！？）》」』】”’")
 
 
 def draw_card(prompt: str, seed: int, width: int, height: int) -> Pixels:
@@ -33,17 +34,20 @@ def draw_card(prompt: str, seed: int, width: int, height: int) -> Pixels:
     pen, line_height = margin + short // 24, round(size * 1.35)
     for number, line in enumerate(_lines(prompt, size, width - 2 * pen)):
         _write(canvas, line, size, pen, top + short // 28 + number * line_height, INK)
-    _write(canvas, f"simulated · seed {seed}", max(8, size * 6 // 10), pen, height - margin - size, PALE_INK)
+    _write(canvas, f"simulated · seed {seed}", max(8, size * 6 // 10), pen, height - margin - size * 5 // 4, PALE_INK)
     canvas.putpalette(_palette(chance.random()))
     return np.array(canvas.convert("RGB"))
 
 
 def _lines(prompt: str, size: int, width: int) -> list[str]:
-    """Break at spaces where the line has one, anywhere in Chinese; the last line that fits ends with dots."""
+    """Break at spaces where the line has one, anywhere in Chinese but before its closing marks: one of them may hang over the edge.
+
+    The last line that fits ends with dots.
+    """
     lines, line, used = [], "", 0
     for character in " ".join(prompt.split())[: LINES * 80]:
         advance = glyph(character, size).advance
-        if used + advance > width and line:
+        if used + advance > width and line and (used > width or character not in HANGING):
             head, space, tail = line.rpartition(" ")
             keep = head if space and character.isascii() else line
             lines.append(keep)

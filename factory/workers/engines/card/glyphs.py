@@ -1,27 +1,14 @@
-"""Glyphs of a card: a font of this machine where it has the character, a neat tile where it has not."""
+"""Glyphs of a card: the shipped font where it has the character, a neat tile where it has not. No font of the machine: cards are alike."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-# Where common systems put a font with Chinese, then one with the accents of Europe; failing all, Pillow's own has ASCII.
-FONTS = (
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
-    "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
-    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
-    "/System/Library/Fonts/PingFang.ttc",
-    "C:/Windows/Fonts/msyh.ttc",
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-)
+from factory.fonts import SANS_PATH
 
 
 @dataclass(frozen=True)
@@ -50,10 +37,7 @@ def glyph(character: str, size: int) -> Glyph:
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    for path in FONTS:
-        if Path(path).is_file():
-            return ImageFont.truetype(path, size)
-    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
+    return ImageFont.truetype(str(SANS_PATH), size)
 
 
 def _is_missing(character: str, size: int) -> bool:
@@ -73,4 +57,4 @@ def _tile(character: str, size: int) -> Glyph:
         if bits >> place & 1:
             x, y = cell * (1 + place % 3), cell * (1 + place // 3)
             draw.rectangle((x + cell * 0.12, y + cell * 0.12, x + cell * 0.88, y + cell * 0.88), fill=255)
-    return Glyph(mask, round(size * 0.05), round(size * 0.12), side + round(size * 0.1))
+    return Glyph(mask, round(size * 0.05), round(size * (1.22 if wide else 1.16)) - side, side + round(size * 0.1))
