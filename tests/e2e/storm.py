@@ -21,15 +21,17 @@ from tests.e2e.line import Line
 from tests.integration.jobs.truth import check_invariants
 from tests.integration.queue.plant import TENANT, child_of, until
 
+STALL_SECONDS = 6.0  # longer than a lease and upkeep's round
 STRAY = f"{TENANT}/spring/spring_20260101_999999.a7.png"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much there is to draw, how often a worker is killed, and how long all of it may take."""
+    """How much there is to draw, how often a worker is killed or stalls beyond its lease, and how long all of it may take."""
 
     jobs: int
     kills: int
+    stalls: int
     side: int
     seconds: float
     seed: int
@@ -43,10 +45,12 @@ class Storm:
         self.chance = random.Random(plan.seed)
         self.began = time.monotonic()
         self.gpus: dict[str, Guarded] = {worker.log.stem: worker for worker in line.hired if worker.log.stem.startswith("gpu-")}
-        self.tell(f"seed {plan.seed}: {plan.jobs} jobs of {plan.side}², {plan.kills} kills, one flush, one restart")
+        self.stalled: dict[str, float] = {}
+        self.tell(f"seed {plan.seed}: {plan.jobs} jobs of {plan.side}², {plan.kills} killed, {plan.stalls} stalled, one flush, one restart")
 
     def tell(self, what: str) -> None:
         sys.stdout.write(f"{time.monotonic() - self.began:7.2f} s  {what}\n")
+        sys.stdout.flush()
 
     def blow(self) -> None:
         """Order, hurt, wait. Raises AssertionError when not all has ended in time."""
@@ -62,11 +66,14 @@ class Storm:
             blow()
         self._until_ended(batch, self.plan.jobs)
         self.tell("every job has ended")
+        until(self._all_awake, STALL_SECONDS + 5, "the last stall is over")
+        for worker in self.gpus.values():
+            worker.stop()  # whoever came back late has said its say
 
     def _blows(self) -> list[tuple[int, Callable[[], None]]]:
         """(after how many pictures, what). The first and the last tenth stay calm: there, less is in work."""
         kills = [partial(self._kill, victim) for victim in islice(cycle(("parent", "child")), self.plan.kills)]
-        blows: list[Callable[[], None]] = [*kills, self._flush, self._restart]
+        blows: list[Callable[[], None]] = [*kills, *[self._stall] * self.plan.stalls, self._flush, self._restart]
         self.chance.shuffle(blows)
         thresholds = sorted(self.chance.sample(range(self.plan.jobs // 10, self.plan.jobs * 9 // 10), len(blows)))
         return list(zip(thresholds, blows, strict=True))
@@ -89,7 +96,15 @@ class Storm:
         counts = self.line.progress(batch)
         return self.plan.jobs - counts["queued"] - counts["running"] if counts else 0
 
+    def _all_awake(self) -> bool:
+        self._supervise()
+        return not self.stalled
+
     def _supervise(self) -> None:
+        for name in [name for name, over in self.stalled.items() if time.monotonic() > over]:
+            del self.stalled[name]
+            self.gpus[name].thaw()
+            self.tell(f"{name} goes on, its leases lost")
         for name, worker in self.gpus.items():
             if not worker.alive():
                 self.gpus[name] = self.line.hire_gpu(name)
@@ -103,13 +118,20 @@ class Storm:
         os.kill(process, signal.SIGKILL)
         self.tell(f"kill -9 {victim} of {name}")
 
+    def _stall(self) -> None:
+        """A worker that comes back when its jobs are somebody else's: it must change nothing."""
+        name = self._one_at_work()
+        self.gpus[name].freeze()
+        self.stalled[name] = time.monotonic() + STALL_SECONDS
+        self.tell(f"{name} stalls")
+
     def _one_at_work(self) -> str:
         busy: list[str] = []
 
         def found() -> bool:
             self._supervise()
             running = self.line.rows("SELECT DISTINCT worker FROM jobs WHERE status = 'running' AND lease_until > now() ORDER BY worker")
-            busy[:] = [row["worker"] for row in running if self._has_child(row["worker"])]
+            busy[:] = [row["worker"] for row in running if row["worker"] not in self.stalled and self._has_child(row["worker"])]
             return bool(busy)
 
         until(found, 60, "some worker draws")
