@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -112,36 +113,32 @@ class Storm:
 
     def _kill(self, victim: str) -> None:
         """The parent or the child of a worker that holds a job."""
-        name = self._one_at_work()
-        worker = self.gpus[name]
-        process = worker.pid if victim == "parent" else child_of(worker).pid
-        os.kill(process, signal.SIGKILL)
+        name, pids = self._one_at_work()
+        os.kill(pids[victim], signal.SIGKILL)
         self.tell(f"kill -9 {victim} of {name}")
 
     def _stall(self) -> None:
         """A worker that comes back when its jobs are somebody else's: it must change nothing."""
-        name = self._one_at_work()
+        name, _ = self._one_at_work()
         self.gpus[name].freeze()
         self.stalled[name] = time.monotonic() + STALL_SECONDS
         self.tell(f"{name} stalls")
 
-    def _one_at_work(self) -> str:
-        busy: list[str] = []
+    def _one_at_work(self) -> tuple[str, dict[str, int]]:
+        """Its name, and the process ids of its parent and its child."""
+        busy: dict[str, dict[str, int]] = {}
 
         def found() -> bool:
             self._supervise()
             running = self.line.rows("SELECT DISTINCT worker FROM jobs WHERE status = 'running' AND lease_until > now() ORDER BY worker")
-            busy[:] = [row["worker"] for row in running if row["worker"] not in self.stalled and self._has_child(row["worker"])]
+            for name in {row["worker"] for row in running} - set(self.stalled):
+                with suppress(AssertionError, psutil.NoSuchProcess):  # it is just being started, or was just killed
+                    busy[name] = {"parent": self.gpus[name].pid, "child": child_of(self.gpus[name]).pid}
             return bool(busy)
 
         until(found, 60, "some worker draws")
-        return self.chance.choice(busy)
-
-    def _has_child(self, name: str) -> bool:
-        try:
-            return self.gpus[name].alive() and bool(child_of(self.gpus[name]))
-        except (AssertionError, psutil.NoSuchProcess):
-            return False
+        name = self.chance.choice(sorted(busy))
+        return name, busy[name]
 
     def _flush(self) -> None:
         self.line.redis.flushall()
