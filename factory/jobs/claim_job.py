@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Row, ScalarSelect, func, or_, select
+from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec
 from factory.domain.status import JobStatus, Lane, Phase
+from factory.errors import Permanent
 from factory.jobs.change_status import JOBS, change_status, pick
+from factory.jobs.end_attempt import describe
 
 # A worker that could not hold a job leaves it to the others for this long; if there are none, it tries again.
 AVOIDED_FOR = timedelta(seconds=60)
@@ -45,7 +49,28 @@ def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence
             },
             returning=CLAIMED,
         )
-    return _claim(rows[0]) if rows else None
+        if not rows:
+            return None
+        try:
+            return _claim(rows[0])
+        except ValidationError as fault:
+            _fail(session, now, rows[0], fault)
+    return claim_job(db, worker=worker, lease=lease, resident=resident)
+
+
+def _fail(session: Session, now: ColumnElement[Any], row: Row[Any], fault: ValidationError) -> None:
+    """A spec that this version cannot read would be the head of its list for ever."""
+    error = describe(Permanent(f"the stored spec cannot be read: {fault.errors()[0]['msg']}; order this picture again"))
+    change_status(
+        session,
+        pick(JOBS.c.id == row.id),
+        JobStatus.FAILED,
+        now=now,
+        action=AuditAction.JOB_FAILED,
+        actor=Actor("worker", row.worker),
+        values={"error": error},
+        detail=error,
+    )
 
 
 def _first(*where: ColumnElement[bool]) -> ScalarSelect[Any]:

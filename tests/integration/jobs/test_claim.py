@@ -115,3 +115,11 @@ def test_the_last_worker_gets_a_job_that_it_once_could_not_hold(db: Database, cl
     assert requeue_lost_jobs(db, max_lost_leases=3).requeued == 1
     clock.advance(61)
     assert take(db, "w1").job_id == job_id
+
+
+def test_a_spec_that_cannot_be_read_fails_and_blocks_nobody(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    unreadable, next_one = submit(db, caller), submit(db, caller)
+    sql.execute("UPDATE jobs SET spec = spec - 'seed' WHERE id = %s", (unreadable,))
+    assert take(db).job_id == next_one
+    assert (job_row(sql, unreadable)["status"], job_row(sql, unreadable)["error"]["code"]) == ("failed", "permanent")
+    assert chain(sql, unreadable)[1:] == [("job.started", "queued", "running", 1), ("job.failed", "running", "failed", 1)]
