@@ -25,6 +25,7 @@ from bench.order import Order, place_order, prepare
 from bench.peers import brpop_loop
 
 GOALS = {0.05: 5.0, 0.2: 2.0, 1.0: 2.0}
+CPU_GOAL_MS = 15.0
 PROMPT = "白色背景上的保温杯, a vacuum flask on white"
 PEER_PICTURES = 30  # enough for a peer that stands idle most of the time
 PATIENCE = timedelta(minutes=8)
@@ -173,6 +174,9 @@ def main() -> int:
     verdicts = [row.idle_percent <= GOALS[row.t_ms / 1000] for row in rows if row.side == "factory"]
     for row, met in zip([row for row in rows if row.side == "factory"], verdicts, strict=True):
         print(f"goal idle ≤ {GOALS[row.t_ms / 1000]:.0f} % at T = {row.t_ms} ms: {'met' if met else 'MISSED'} ({row.idle_percent} %)")
+    cpu = min(row.cpu_ms_per_picture for row in rows if row.side == "factory")
+    verdicts.append(cpu <= CPU_GOAL_MS)
+    print(f"goal CPU ≤ {CPU_GOAL_MS:.0f} ms per finished picture, whole worker: {'met' if verdicts[-1] else 'MISSED'} ({cpu} ms)")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if not agreed:

@@ -61,7 +61,7 @@ def prepare(on: Ground) -> Order:
     db = Database(on.postgres.app_url)
     folder = write_checkpoint(on.folder / "checkpoints" / NAME)
     register_checkpoint(db, name=NAME, engine="simulated", sha256=manifest_sha256(folder), size=1, native_side=1024, actor=OPERATOR)
-    _, secret = create_key(db, tenant="bench", name="bench", scopes=list(Scope), actor=OPERATOR)
+    _, secret = create_key(db, tenant="shop", name="bench", scopes=list(Scope), actor=OPERATOR)
     return Order(on, db, recognise(db, secret), Admission(Limits(), list_checkpoints(db), lambda _: Decision("bench")))
 
 
