@@ -93,7 +93,7 @@ class GpuWorker:
                     self._give_back(claim)
                     break
                 if go_on() and self._line.has_place():
-                    ahead = self._ahead.submit(self._claim, claim.spec.checkpoint)
+                    ahead = self._ahead.submit(self._claim_ahead, claim.spec.checkpoint)
                 yield claim
                 # Work may have arrived since the look ahead.
                 claim = (ahead.result() if ahead else None) or self._claim_at_a_place(go_on)
@@ -103,6 +103,13 @@ class GpuWorker:
                 self._give_back(left)
         # Unless the last look found nothing, there may be more.
         summary.more = not go_on()
+
+    def _claim_ahead(self, loading: str) -> Claim | None:
+        """The next job, its checkpoint loaded meanwhile."""
+        claim = self._claim(loading)
+        if claim is not None and claim.spec.checkpoint not in (loading, *self.gpu.resident()):
+            self.gpu.prefetch(claim.spec)
+        return claim
 
     def _claim_at_a_place(self, go_on: Callable[[], bool]) -> Claim | None:
         return self._claim() if self._line.wait_for_place(go_on) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from time import perf_counter
@@ -9,6 +10,7 @@ from time import perf_counter
 from factory import metrics
 from factory.domain.draft import Picture
 from factory.domain.generation_spec import GenerationSpec
+from factory.errors import FactoryError
 from factory.workers.check_picture import check_picture
 from factory.workers.engines import OnStep
 from factory.workers.forget_frames import forget_frames
@@ -43,6 +45,11 @@ class Gpu:
             except BaseException as error:
                 forget_frames(error)
                 raise
+
+    def prefetch(self, spec: GenerationSpec) -> None:
+        """Load what `spec` needs while another picture is drawn, if there is room beside it. Faults are left to the drawing."""
+        with suppress(FactoryError), self.cache.pin(spec):
+            pass
 
     def warm_up(self, checkpoint: str, checkpoint_sha256: str, *, engine: str, side: int) -> Picture:
         """Draw one real picture, `side` × `side` pixels, and become ready. Raises what `generate` raises."""
