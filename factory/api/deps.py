@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from factory.api.links import Links
 from factory.db import Database
 from factory.domain.api_key import Scope, hash_secret
-from factory.domain.caller import Caller
+from factory.domain.caller import Caller, network_class
 from factory.errors import Forbidden, Invalid, Unauthorized
 from factory.jobs.admit import Admission
 from factory.jobs.keys import recognise
@@ -60,7 +61,7 @@ def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
             found = await run_in_threadpool(keeper.ask, sent.credentials)
         if found.scopes.isdisjoint(scopes):
             raise Forbidden(f"this key lacks the scope {' or '.join(scopes)}; it has {', '.join(sorted(found.scopes)) or 'none'}")
-        return found
+        return replace(found, network=network_class(request.client.host if request.client else None))
 
     return caller
 

@@ -29,6 +29,7 @@ class Generation(Row):
     tenant: Mapped[str]
     key_id: Mapped[uuid.UUID | None]
     caller: Mapped[str]
+    network: Mapped[str | None]
     end_user: Mapped[str | None]
     batch_id: Mapped[uuid.UUID | None]
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id"))

@@ -57,6 +57,7 @@ class Job(CustomerLabels, Row):
     day: Mapped[date]
     seq: Mapped[int]
     key_id: Mapped[uuid.UUID | None]
+    network: Mapped[str | None]
 
     status: Mapped[str]
     phase: Mapped[str | None]

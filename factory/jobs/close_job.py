@@ -51,7 +51,7 @@ def close_job(db: Database, claim: Claim, finished: Finished) -> None:
             # The fault of an earlier attempt stays in the log; the finished job has none.
             values={"error": null()},
             detail={"sha256": finished.sha256, "evaluations": finished.evaluations},
-            returning=(JOBS.c.key_id, JOBS.c.end_user, JOBS.c.requested),
+            returning=(JOBS.c.key_id, JOBS.c.network, JOBS.c.end_user, JOBS.c.requested),
         )
         if not rows:
             raise LeaseLost(job_id=str(claim.job_id), attempt=claim.attempt)
@@ -83,6 +83,7 @@ def _generation(job: Row[Any], claim: Claim, finished: Finished, now: ColumnElem
         tenant=claim.tenant,
         key_id=job.key_id,
         caller=func.coalesce(select(ApiKey.prefix).where(ApiKey.id == job.key_id).scalar_subquery(), "operator"),
+        network=job.network,
         end_user=job.end_user,
         batch_id=claim.batch_id,
         job_id=claim.job_id,

@@ -67,6 +67,7 @@ def job_columns(ordered: Mapping[str, Any], caller: Caller, placement: Placement
         "id": new_id(),
         "tenant": caller.tenant,
         "key_id": caller.key_id,
+        "network": caller.network,
         "batch_id": placement.batch_id,
         "row_no": row_no,
         "project": placement.project,
