@@ -21,6 +21,7 @@ from factory.postprocess.chain import Chain
 from factory.postprocess.digest import Digest
 from factory.postprocess.encode import Encode
 from factory.postprocess.label import VisibleLabel
+from factory.postprocess.label_book import LabelBook, load_labels
 from factory.postprocess.metadata import Metadata
 from factory.postprocess.prompt_filter import PromptFilter
 from factory.postprocess.prompt_rules import PromptRules, load_rules
@@ -53,12 +54,17 @@ def build_rules(settings: Settings) -> PromptRules:
     return load_rules(settings.policy_file)
 
 
+def build_labels(settings: Settings) -> LabelBook:
+    """Raises when a style is wrong, weaker than the law or without its logo: no labels, no pictures."""
+    return load_labels(settings.labels_file, text=settings.label_text)
+
+
 def build_chain(settings: Settings, rules: PromptRules) -> Chain:
     """The ordered steps of a picture on its way out."""
     return Chain(
         [
             PromptFilter(rules),
-            VisibleLabel(text=settings.label_text),
+            VisibleLabel(build_labels(settings)),
             Encode(),
             Metadata(provider_code=settings.provider_code),
             Digest(),

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(50 * 1024 * 1024)
     policy_file: Path | None = Field(None, description="prompt rules; default: the ones in the package")
     label_text: str = "AI生成"
+    labels_file: Path | None = Field(None, description="looks of the visible label, per profile and tenant; default: built in")
     provider_code: str = Field("", description="27 characters of TC260-PG-20252A; left out of the label while empty")
 
     flower_user: str = "ops"

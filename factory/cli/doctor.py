@@ -100,4 +100,5 @@ def _of_servers(settings: Settings) -> list[Look]:
         ("redis persistence", partial(redis_server.keeps, settings), REDIS),
         ("storage", partial(stations.storage, settings), STORAGE),
         ("prompt rules", partial(stations.rules, settings), "mend the file named in FACTORY_POLICY_FILE, or unset it"),
+        ("labels", partial(stations.labels, settings), "mend the file named in FACTORY_LABELS_FILE, or unset it"),
     ]

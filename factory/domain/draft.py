@@ -31,13 +31,14 @@ class Picture:
 class Draft:
     """A picture on its way through the chain. Steps replace `pixels` or `content` and add `facts`; they do no I/O.
 
-    `produce_id` is the UUIDv7 of the job, the only identity that is ever written into a file.
+    `produce_id` is the UUIDv7 of the job, the only identity that is ever written into a file. `tenant` chooses its styles.
     `content` is None until the picture is encoded; after that steps work on bytes and `pixels` no longer counts.
     """
 
     spec: GenerationSpec
     pixels: Pixels
     produce_id: str
+    tenant: str = ""
     content: bytes | None = None
     media_type: str = "image/png"
     sha256: str = ""

@@ -24,7 +24,7 @@ class FinishedPicture:
 
 def finish_picture(claim: Claim, picture: Picture, chain: Chain, *, policy_version: str) -> FinishedPicture:
     """`policy_version` is that of the rules which let this attempt be drawn. Raises BadPicture when the file does not read back."""
-    draft = chain.apply(Draft(claim.spec, picture.pixels, str(claim.job_id)))
+    draft = chain.apply(Draft(claim.spec, picture.pixels, str(claim.job_id), claim.tenant))
     if draft.content is None:
         raise Permanent("the chain has no step that encodes the picture")
     height, width = picture.pixels.shape[:2]

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from factory.postprocess.logo import Logo, scale_logo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,26 +43,77 @@ class Plate:
         mixed >>= 8
         region[:] = mixed
 
+    def cut(self, left: int, width: int, height: int) -> Plate:
+        """The part that begins `left` pixels from its left edge; a view."""
+        part = np.s_[:height, left : left + width]
+        return Plate(self.keep[part], self.add[part], self.glyph_pixels)
 
-@lru_cache(maxsize=256)
-def draw_plate(text: str, glyph_pixels: int, opacity: float, font_path: Path, *, light: bool) -> Plate:
-    """Dark ink on a light plate, or light on dark; each letter and ideograph at least `glyph_pixels` high."""
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a plate's parts stand, in pixels. The logo is as high as the text and stands before it."""
+
+    font: ImageFont.FreeTypeFont
+    glyph_pixels: int
+    text_box: tuple[int, int, int, int]
+    logo_width: int
+
+    @property
+    def pad(self) -> tuple[int, int]:
+        return max(2, round(self.glyph_pixels * 0.5)), max(2, round(self.glyph_pixels * 0.36))
+
+    @property
+    def text_height(self) -> int:
+        return self.text_box[3] - self.text_box[1]
+
+    @property
+    def text_left(self) -> int:
+        """Where the text begins."""
+        return self.pad[0] + (self.logo_width + self.pad[0] if self.logo_width else 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the whole plate."""
+        return self.text_left + self.text_box[2] - self.text_box[0] + self.pad[0], self.text_height + 2 * self.pad[1]
+
+
+@lru_cache(maxsize=1024)
+def lay_out(text: str, glyph_pixels: int, font_path: Path, logo: Logo | None = None) -> Layout:
+    """`text` may have several lines."""
     font, measured = fit_font(text, glyph_pixels, font_path)
-    left, top, right, bottom = (round(edge) for edge in font.getbbox(text))
-    pad_x, pad_y = max(2, round(measured * 0.5)), max(2, round(measured * 0.36))
-    width, height = right - left + 2 * pad_x, bottom - top + 2 * pad_y
+    left, top, right, bottom = (round(edge) for edge in ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), text, font=font))
+    return Layout(font, measured, (left, top, right, bottom), logo.width(bottom - top) if logo else 0)
+
+
+@lru_cache(maxsize=64)
+def draw_plate(text: str, glyph_pixels: int, opacity: float, font_path: Path, *, light: bool, logo: Logo | None = None) -> Plate:
+    """Dark ink on a light plate, or light on dark; each letter and ideograph at least `glyph_pixels` high."""
+    layout = lay_out(text, glyph_pixels, font_path, logo)
+    (width, height), (pad_x, pad_y) = layout.size, layout.pad
     ink_mask = Image.new("L", (width, height))
-    ImageDraw.Draw(ink_mask).text((pad_x - left, pad_y - top), text, fill=255, font=font)
+    ImageDraw.Draw(ink_mask).text(
+        (layout.text_left - layout.text_box[0], pad_y - layout.text_box[1]), text, fill=255, font=layout.font, align="center"
+    )
     big = Image.new("L", (width * SUPERSAMPLE, height * SUPERSAMPLE))
     ImageDraw.Draw(big).rounded_rectangle((0, 0, big.width - 1, big.height - 1), radius=round(height * SUPERSAMPLE * 0.22), fill=255)
     plate_mask = big.resize((width, height), Image.Resampling.BOX)
 
-    ink_alpha = np.asarray(ink_mask, np.float32)[..., None] / 255
-    plate_alpha = np.asarray(plate_mask, np.float32)[..., None] / 255 * opacity * (1 - ink_alpha)
     ink, plate = (DARK, LIGHT) if light else (LIGHT, DARK)
-    laid = np.asarray(ink, np.float32) * ink_alpha + np.asarray(plate, np.float32) * plate_alpha
-    keep = np.repeat(np.floor(256 * (1 - ink_alpha - plate_alpha) + 0.5), 3, axis=2)
-    return Plate(keep.astype(np.uint16), (laid * 256).astype(np.uint16), measured)
+    front_alpha = np.asarray(ink_mask, np.float32)[..., None] / 255
+    front = np.asarray(ink, np.float32) * front_alpha
+    if logo:
+        picture = scale_logo(logo, layout.text_height).astype(np.float32)
+        spot = np.s_[pad_y : pad_y + layout.text_height, pad_x : pad_x + layout.logo_width]
+        front_alpha[spot] = picture[..., 3:] / 255
+        front[spot] = picture[..., :3] * front_alpha[spot]
+    plate_alpha = np.asarray(plate_mask, np.float32)[..., None] / 255 * opacity * (1 - front_alpha)
+    return make_plate(front + np.asarray(plate, np.float32) * plate_alpha, front_alpha + plate_alpha, layout.glyph_pixels)
+
+
+def make_plate(laid: NDArray[np.floating[Any]], alpha: NDArray[np.floating[Any]], glyph_pixels: int) -> Plate:
+    """`laid`: colours times their alpha, height × width × 3, 0 … 255; `alpha`: height × width × 1, 0 … 1."""
+    keep = np.repeat(np.floor(256 * (1 - alpha) + 0.5), 3, axis=2)
+    return Plate(keep.astype(np.uint16), (laid * 256).astype(np.uint16), glyph_pixels)
 
 
 def fit_font(text: str, glyph_pixels: int, font_path: Path) -> tuple[ImageFont.FreeTypeFont, int]:
@@ -83,11 +136,9 @@ def glyph_height(character: str, font: ImageFont.FreeTypeFont) -> int:
 
 
 @lru_cache(maxsize=8)
-def font_characters(font_path: Path) -> frozenset[str] | None:
-    """What the shipped font can draw; None for a font of the customer's, which is not looked into."""
-    if font_path != LABEL_FONT:
-        return None
-    return frozenset((LABEL_FONT.parent / "characters.txt").read_text(encoding="utf-8").replace("\n", ""))
+def font_characters(font_path: Path) -> frozenset[str]:
+    """What the shipped font can draw, from the list beside it."""
+    return frozenset((font_path.parent / "characters.txt").read_text(encoding="utf-8").replace("\n", ""))
 
 
 def is_bright(region: Pixels) -> bool:

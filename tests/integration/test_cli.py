@@ -163,6 +163,7 @@ def test_the_doctor_finds_a_healthy_factory_healthy(migrated):
         ),
         ({"FACTORY_STORAGE_URL": "file:///proc/no-such-place"}, {"storage"}),
         ({"FACTORY_POLICY_FILE": "/no/such/rules.yaml"}, {"prompt rules"}),
+        ({"FACTORY_LABELS_FILE": "/no/such/labels.yaml"}, {"labels"}),
     ],
 )
 def test_the_doctor_names_what_is_wrong_and_the_remedy(migrated, changes, failing):

@@ -33,6 +33,13 @@ def rules(settings: Settings) -> str:
     return f"version {build_rules(settings).version}"
 
 
+def labels(settings: Settings) -> str:
+    from factory.bootstrap import build_labels
+
+    book = build_labels(settings)
+    return f"{settings.labels_file.name}, {len(book.tenants)} tenants of their own" if settings.labels_file else "built in"
+
+
 def checkpoints(db: Database, settings: Settings) -> str:
     """Registered checkpoints whose folder is on this node hash to what was registered."""
     from factory.jobs.checkpoints import list_checkpoints
