@@ -48,7 +48,9 @@ def refusal(folder, text):
 
 def test_without_a_file_the_built_in_styles_hold():
     book = load_labels(None, text="AI合成")
-    assert book.style("acme", "cn").text == "AI合成"
+    china = book.style("acme", "cn")
+    assert china is not None
+    assert china.text == "AI合成"
     assert book.style("acme", "eu") == PLAIN["eu"]
     assert book.style("acme", "marketplace-clean") is None
     assert book.sha256 == ""
@@ -62,11 +64,16 @@ def test_a_tenant_has_its_own_style_over_the_profiles(tmp_path):
     file = write(tmp_path, GOOD)
     book = load_labels(file)
     acme, other = book.style("acme", "cn"), book.style("globex", "cn")
+    assert acme is not None
+    assert other is not None
+    assert acme.logo is not None
     assert (acme.text, acme.position, acme.scale, acme.tile) == ("AI合成", "top-left", 0.06, 0.12)
     assert acme.logo.sha256 == hashlib.sha256(make_logo_png()).hexdigest()
     assert other == book.style("nobody", "cn") == book.profiles["cn"]
     assert other.logo is None
-    assert book.style("globex", "eu").position == "top-right"
+    globex = book.style("globex", "eu")
+    assert globex is not None
+    assert globex.position == "top-right"
     assert book.style("acme", "eu") == PLAIN["eu"]
     assert book.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
