@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from factory.errors import DatabaseDown
 
+# A server that vanished without a word is noticed in half a minute, not in the kernel's quarter of an hour.
+PATIENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 # One slow statement must not hold rows for ever, and no transaction may stay open while something else is waited for.
 GUARDS = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 
@@ -33,7 +35,8 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=True,
             pool_recycle=1800,
-            connect_args={"connect_timeout": 5, "options": GUARDS},
+            hide_parameters=True,  # a statement in the log must not carry a prompt
+            connect_args={"connect_timeout": 5, "options": GUARDS, **PATIENCE},
         )
 
     def now(self) -> ColumnElement[datetime]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, null, select
+from sqlalchemy import ColumnElement, Select, case, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,8 @@ from factory.domain.status import JobStatus, Lane
 from factory.domain.tenant import NameCounter
 from factory.jobs.admit import Admitted
 from factory.jobs.end_attempt import describe
+
+SHORT_ORDER = 500
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,30 @@ def job_columns(ordered: Mapping[str, Any], caller: Caller, placement: Placement
     }
 
 
+@contextmanager
+def numbers(session: Session, caller: Caller, placement: Placement, count: int) -> Iterator[int]:
+    """The first of `count` consecutive file numbers, for the block that writes them.
+
+    A short order keeps the counter's row locked until its commit, so there are no gaps. A long one would make everybody
+    in its project wait for its rows: it takes its numbers in a transaction of its own and gives them back if it fails, unless
+    somebody has taken the next ones meanwhile.
+    """
+    if count <= SHORT_ORDER:
+        yield take_numbers(session, caller, placement, count)
+        return
+    with Session(session.get_bind()) as own, own.begin():
+        first = take_numbers(own, caller, placement, count)
+    try:
+        yield first
+    except BaseException:
+        with Session(session.get_bind()) as own, own.begin():
+            mine = (NameCounter.tenant == caller.tenant, NameCounter.project == placement.project, NameCounter.day == placement.day)
+            own.execute(update(NameCounter).where(*mine, NameCounter.last == first + count - 1).values(last=first - 1))
+        raise
+
+
 def take_numbers(session: Session, caller: Caller, placement: Placement, count: int) -> int:
-    """The first of `count` consecutive file numbers. The counter's row stays locked until commit, so there are no gaps."""
+    """The first of `count` consecutive file numbers; the counter's row stays locked until commit."""
     statement = insert(NameCounter).values(tenant=caller.tenant, project=placement.project, day=placement.day, last=count)
     raised = statement.on_conflict_do_update(
         index_elements=[NameCounter.tenant, NameCounter.project, NameCounter.day], set_={"last": NameCounter.last + count}

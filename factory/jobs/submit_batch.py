@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from factory.domain.row import new_id
 from factory.errors import Invalid, Problem
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.log_event import log_event
-from factory.jobs.new_job import Placement, job_columns, submitted_events, take_numbers
+from factory.jobs.new_job import Placement, job_columns, numbers, submitted_events
 from factory.jobs.prepare_batch import PreparedBatch
 
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
@@ -55,16 +56,16 @@ def submit_batch(
         )
     batch_id = new_id()
     placement = Placement(session.execute(select(now)).scalar_one(), order.project, batch_id=batch_id)
-    first = take_numbers(session, caller, placement, accepted)
     for name, number in taken.items():
         prepared.refuse(number, [_already(number, name)])
     session.add(_batch(caller, order, placement, prepared, accepted, request_sha256))
     session.flush()
-    rows = _rows(prepared, taken, caller, placement, order, first)
-    head = next(rows)
-    copy_rows(session, "jobs", list(head), (tuple(row.values()) for row in _chain(head, rows)))
-    mine = Job.batch_id == batch_id
-    session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(mine)))
+    with numbers(session, caller, placement, accepted) as first:
+        rows = _rows(prepared, taken, caller, placement, order, first)
+        head = next(rows)
+        copy_rows(session, "jobs", list(head), (tuple(row.values()) for row in chain([head], rows)))
+        mine = Job.batch_id == batch_id
+        session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(mine)))
     counts = {"accepted": accepted, "refused": prepared.refused}
     log_event(
         session,
@@ -133,8 +134,3 @@ def _inherit(ordered: dict[str, Any], order: BatchOrder) -> None:
         ordered[name] = ordered[name] or value
     ordered["tags"] = ordered["tags"] or list(order.tags)
     ordered["customer_metadata"] = dict(order.metadata) | ordered["customer_metadata"]
-
-
-def _chain(head: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield head
-    yield from rest

@@ -25,6 +25,7 @@ APP_ONLY = [
     "DELETE FROM assets",
     "UPDATE assets SET sha256 = ''",
     "DROP TABLE audit_events",
+    "INSERT INTO audit_events (id, at, tenant, actor_kind, actor, action, detail) OVERRIDING SYSTEM VALUE VALUES (1, now(), 't', 'k', 'a', 'x', '{}')",
     "ALTER TABLE audit_events DISABLE TRIGGER ALL",
     "SET session_replication_role = replica",
     "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",

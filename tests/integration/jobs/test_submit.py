@@ -14,6 +14,7 @@ from factory.db import Database
 from factory.domain.audit_event import AuditAction
 from factory.domain.caller import Caller
 from factory.errors import Invalid
+from factory.jobs.new_job import SHORT_ORDER
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import log_refusal
 from tests.integration.jobs.books import NOON, SHA, Clock, admitted, chain, count, job_row, prepared, submit, submit_rows
@@ -178,3 +179,24 @@ def test_a_large_order_is_written_by_copy_in_seconds(db: Database, caller: Calle
     submit_rows(db, caller, ({"sku": f"S{n}"} for n in range(5000)))
     assert (count(sql, "jobs"), count(sql, "audit_events")) == (5000, 5001)
     assert sql.execute("SELECT min(seq), max(seq), count(DISTINCT seq) FROM jobs").fetchone() == (1, 5000, 5000)
+
+
+def test_a_large_order_keeps_nobody_in_its_project_waiting(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    """Before it commits, another order of the same project goes through; the numbers still do not meet."""
+    rows = prepared([{}] * (SHORT_ORDER + 1))
+    with db.transaction() as session:
+        submit_batch(session, db.now(), caller, BatchOrder("spring"), rows, request_sha256=SHA)
+        with ThreadPoolExecutor(1) as pool:
+            meanwhile = pool.submit(submit, db, caller, project="spring").result(timeout=5)
+    assert job_row(sql, meanwhile)["seq"] == SHORT_ORDER + 2
+    assert sql.execute("SELECT count(DISTINCT seq) FROM jobs").fetchone() == (SHORT_ORDER + 2,)
+
+
+def test_a_large_order_that_fails_gives_its_numbers_back(
+    db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(db, caller, external_id="late", project="spring")
+    monkeypatch.setattr("factory.jobs.submit_batch._taken", lambda *_: {})
+    with pytest.raises(IntegrityError):
+        submit_rows(db, caller, [*[{}] * SHORT_ORDER, {"external_id": "late"}])
+    assert job_row(sql, submit(db, caller, project="spring"))["seq"] == 2
