@@ -17,6 +17,8 @@ from factory.postprocess.prompt_rules import Decision
 from factory.storage.naming import file_name
 
 SPECIAL_TOKEN_MARK = "<|"  # noqa: S105 - the start of a chat-template token, no secret
+# JavaScript and spreadsheets hold integers exactly up to 2**53: a seed that is read back must draw the same picture.
+SEED_BITS = 53
 JudgePrompt = Callable[[str], Decision]
 
 
@@ -69,7 +71,7 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         engine=checkpoint.engine,
         width=width,
         height=height,
-        seed=secrets.randbits(63) if order.seed is None else order.seed,
+        seed=secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
         label_profile=order.label_profile,
         policy_version=decision.version,
     )
