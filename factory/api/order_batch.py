@@ -18,7 +18,7 @@ from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
-from factory.errors import NotFound
+from factory.errors import Invalid, NotFound
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_batches import FoundBatch, count_jobs, find_batch
@@ -39,7 +39,12 @@ def order_batch(
         nonlocal head
         read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
         with closing(upload.rows()) as rows:
-            prepared = prepare_batch(parsed_rows(rows), admission())
+            try:
+                prepared = prepare_batch(parsed_rows(rows), admission())
+            except Invalid as fault:
+                if fault.code == "empty_batch":
+                    read_head(query, upload.head)  # a misspelt `rows` says more than "no rows"
+                raise
         head = read_head(query, upload.head)
         return f"batch:{head.external_id}" if head.external_id else None, _act(caller, head, prepared, links, upload, once)
 

@@ -6,6 +6,8 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from factory.domain.caller import Caller
 from factory.jobs import submit_batch
 from factory.jobs.prepare_batch import PreparedBatch
@@ -240,3 +242,42 @@ def test_an_external_id_of_a_row_is_ordered_once(client):
     second = client.post(BATCHES, content=json.dumps([rows[0], {"prompt": "d"}]), headers={"Content-Type": "application/json"}).json()
     assert [(error["row"], error["code"]) for error in second["row_errors"]] == [(1, "external_id_taken")]
     assert problem(client.post(BATCHES, json=[rows[2]])) == (422, "no_valid_rows")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'[{"prompt":"ok"},{"prompt":"a","seed":1000000000000000000000000000000}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"a","guidance_scale":1e308}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"a","seed":1e999}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"\\ud800"}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"a","tags":["\\ud800"]}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"a","\\ud800":1}]', "application/json"),
+        (b'[{"prompt":"ok"},{"prompt":"a","metadata":' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"}]", "application/json"),
+        (b'{"prompt":"ok"}\n{"prompt":"a","metadata":' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"}", "application/x-ndjson"),
+        (b'{"prompt":"ok"}\n{"prompt":"a","width":1' + b"0" * 30 + b"}", "application/x-ndjson"),
+        (b"prompt,width\nok,64\na,1" + b"0" * 30, "text/csv"),
+    ],
+)
+def test_a_row_of_any_kind_refuses_only_itself_and_the_batch_can_be_read(client, content, kind):
+    send = {"params": {"external_id": "order-7"}, "content": content, "headers": {"Content-Type": kind}}
+    first, again = client.post(BATCHES, **send), client.post(BATCHES, **send)
+    assert (first.status_code, again.status_code) == (202, 200)
+    batch = first.json()
+    assert (batch["rows_accepted"], [error["row"] for error in batch["row_errors"]]) == (1, [2])
+    assert client.get(batch["links"]["self"]).json()["row_errors"] == batch["row_errors"] == again.json()["row_errors"]
+
+
+def test_a_head_that_cannot_be_stored_is_refused(client):
+    for head in (b'"campaign":"\\ud800"', b'"metadata":{"\\ud800":"x"}', b'"\\ud800":1', b'"tags":[1e999]'):
+        content = b'{"rows":[{"prompt":"a"}],' + head + b"}"
+        assert problem(client.post(BATCHES, content=content, headers={"Content-Type": "application/json"})) == (422, "invalid_value")
+    assert problem(client.post(f"{BATCHES}?metadata=x&metadata.a=y", json=ROWS)) == (422, "unknown_field")
+    form = {"files": {"file": ("a.csv", b"prompt\na\n")}, "data": {"metadata": "x", "metadata.a": "y"}}
+    assert problem(client.post(BATCHES, **form)) == (422, "unknown_field")
+    assert client.get(BATCHES).json()["data"] == []
+
+
+def test_a_misspelt_name_of_the_rows_is_called_unknown(client):
+    answer = client.post("/api/v1/batches", json={"project": "winter", "items": [{"prompt": "a"}]})
+    assert (answer.status_code, answer.json()["code"], answer.json()["errors"][0]["pointer"]) == (422, "unknown_field", "/items")
