@@ -16,8 +16,12 @@ FactoryError
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any
+
+LONGEST_SHOWN = 80
+EXACT = 2**53  # beyond it JSON numbers do not mean the same to every reader
 
 
 class FactoryError(Exception):
@@ -51,8 +55,17 @@ class Problem:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        shown = self.value if not isinstance(self.value, str) or len(self.value) <= 80 else self.value[:77] + "..."
-        return {"code": self.code, "detail": self.message, "pointer": self.pointer, "value": shown, **self.extra}
+        return {"code": self.code, "detail": self.message, "pointer": self.pointer, "value": _shown(self.value), **self.extra}
+
+
+def _shown(value: Any) -> Any:
+    """A value as any JSON writer and reader takes it: numbers that are not exact become texts, texts are shortened."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) <= EXACT):
+        return value
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {value.bit_length()} bits"
+    text = (value if isinstance(value, str) else reprlib.repr(value)).encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
 class Invalid(FactoryError):

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
+from factory.api.answers import json_bytes
 
 CHUNK = 64 * 1024
 # OWASP's list, and the full-width signs that spreadsheets in Chinese and Japanese take for the same.
@@ -18,7 +18,7 @@ def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """Pieces of about 64 KiB."""
     piece = bytearray()
     for row in rows:
-        piece += orjson.dumps(row) + b"\n"
+        piece += json_bytes(row) + b"\n"
         if len(piece) >= CHUNK:
             yield bytes(piece)
             piece.clear()
@@ -43,7 +43,7 @@ def csv_lines(columns: list[str], rows: Iterable[dict[str, Any]]) -> Iterator[by
 def cell(value: Any) -> Any:
     """Nested values as JSON; a text that starts like a formula gets a quote before it."""
     if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
+        return json_bytes(value).decode()
     if isinstance(value, str) and value.startswith(FORMULA):
         return "'" + value
     return value

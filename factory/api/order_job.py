@@ -33,7 +33,7 @@ def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
         raise Malformed(f"the body is no valid JSON in UTF-8: {fault}", code="malformed_json") from fault
     if external_id is not None and isinstance(sent, dict) and sent.setdefault("external_id", external_id) != external_id:
         message = f"external_id in the body differs from {external_id!r} in the path; leave it out"
-        raise Invalid(None, Problem("external_id_differs", message, "/external_id", str(sent["external_id"])))
+        raise Invalid(None, Problem("external_id_differs", message, "/external_id", sent["external_id"]))
     return read_order(sent)
 
 

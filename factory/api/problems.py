@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from factory.api.answers import json_bytes
 from factory.api.field_problems import field_problems
 from factory.errors import (
     Capacity,
@@ -82,7 +82,7 @@ def problem(
         "request_id": request_id,
     }
     extra = {"Retry-After": "1"} if retryable else {}
-    return Response(orjson.dumps(body), int(status), {**extra, **(headers or {})}, media_type="application/problem+json")
+    return Response(json_bytes(body), int(status), {**extra, **(headers or {})}, media_type="application/problem+json")
 
 
 def of_fault(request: Request, fault: FactoryError) -> Response:

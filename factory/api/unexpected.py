@@ -31,5 +31,8 @@ class Unexpected:
             if begun or scope["type"] != "http":
                 raise
             request_id = scope.get("request_id", "")
-            detail = "something broke on our side; nothing of this request was kept. Name the request id when you report it."
+            detail = (
+                "something broke on our side; it may or may not have been carried out. Look it up, or repeat it with the same "
+                "Idempotency-Key or external_id. Name the request id when you report it."
+            )
             await problem(500, "internal_error", detail, request_id=request_id)(scope, receive, send)

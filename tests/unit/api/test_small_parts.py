@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
+import orjson
 import pytest
 
+from factory.api.answers import json_bytes
 from factory.api.audit_files import cell, csv_lines
 from factory.api.cursors import read_number, read_uuid, write_cursor
 from factory.api.field_problems import field_problems
 from factory.api.problems import STATUS, status_of
 from factory.api.wait import WAIT
-from factory.errors import FactoryError, Invalid
+from factory.errors import FactoryError, Invalid, Problem
 
 
 def test_cursors_come_back_as_they_went():
@@ -69,3 +72,29 @@ def test_every_error_has_a_status():
 
     for kind in family(FactoryError):
         assert status_of(kind("x")) in STATUS.values()
+
+
+NESTED: list[object] = []
+for _ in range(5000):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**30, -(10**5000), 1e308, float("inf"), float("nan"), "\ud800", "x" * 500, NESTED, {"a": 10**30}],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_problem_shows_any_value_in_a_few_characters(value):
+    shown = Problem("c", "m", value=value).as_dict()["value"]
+    assert isinstance(shown, str)
+    assert len(shown) <= 80
+    orjson.dumps(shown)
+
+
+@pytest.mark.parametrize("value", [None, True, 7, -1.5, 2**53, "短"])
+def test_a_problem_shows_plain_values_as_they_came(value):
+    assert Problem("c", "m", value=value).as_dict()["value"] == value
+
+
+def test_an_answer_that_was_stored_can_be_read_whatever_it_holds():
+    assert json.loads(json_bytes({"value": 10**30, "text": "\ud800"})) == {"value": 10**30, "text": "\ud800"}
