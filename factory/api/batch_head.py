@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from factory.api.field_problems import field_problems
-from factory.api.rows import holds_nul
+from factory.api.rows import NAME_EACH_PAIR, unstorable
 from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, Short, Tag
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import project_problems
@@ -35,8 +35,8 @@ class BatchHead(BaseModel):
 def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:
     """What the body says wins over the address. Raises Invalid that names the field."""
     sent = query | body
-    if holds_nul(sent):
-        raise Invalid(None, Problem("invalid_value", "a text holds a NUL character; remove it"))
+    if wrong := unstorable(sent):
+        raise Invalid(None, Problem("invalid_value", wrong))
     try:
         head = BatchHead.model_validate(sent)
     except ValidationError as fault:
@@ -47,9 +47,11 @@ def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:
 
 
 def head_from_pairs(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """The same fields out of an address or a form: `tag` or `tags` may repeat, metadata is `metadata.NAME`."""
+    """The same fields out of an address or a form: `tag` or `tags` may repeat, metadata is `metadata.NAME`. Raises Invalid."""
     head: dict[str, Any] = {}
     for name, value in pairs:
+        if name == "metadata":
+            raise Invalid(None, NAME_EACH_PAIR)
         if name.startswith("metadata."):
             head.setdefault("metadata", {})[name.removeprefix("metadata.")] = value
         elif name in ("tag", "tags"):

@@ -7,15 +7,18 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 from factory.api.problems import Malformed
+from factory.api.rows import LONGEST_ROW, NAME_EACH_PAIR
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem
 
 CHUNK = 256 * 1024
 LONGEST_CELL = 128 * 1024
+MOST_COLUMNS = 200
 ALIASES = {
     "提示词": "prompt",
     "正向提示词": "prompt",
@@ -54,15 +57,34 @@ def csv_rows(file: IO[bytes], warnings: Warnings) -> Generator[tuple[int, Any], 
         csv.field_size_limit(LONGEST_CELL)
         first = text.readline(LONGEST_CELL)
         text.seek(0)
-        reader = csv.reader(text, delimiter=max(",;\t", key=first.count))
-        columns = _columns(next(reader, []), warnings)
-        for number, cells in enumerate(reader, 1):
+        records = _records(text, delimiter=max(",;\t", key=first.count))
+        columns = _columns(next(records, []), warnings)
+        for number, cells in enumerate(records, 1):
             if any(map(str.strip, cells)):
                 yield number, _row(columns, cells)
-    except csv.Error as fault:
-        raise Malformed(f"line {reader.line_num}: {fault}; is a quote left open?", code="malformed_csv") from fault
     finally:
         text.detach()
+
+
+def _records(text: io.TextIOWrapper, *, delimiter: str) -> Iterator[list[str]]:
+    """Strict, or a quote left open swallows the rows below it. No record is longer than a row may be, over all its lines."""
+    size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        while line := text.readline(LONGEST_ROW + 1):
+            size += len(line)
+            if size > LONGEST_ROW:
+                raise csv.Error(f"longer than {LONGEST_ROW} characters")
+            yield line
+
+    reader, start = csv.reader(lines(), delimiter=delimiter, strict=True), 1
+    try:
+        for cells in reader:
+            yield cells
+            size, start = 0, reader.line_num + 1
+    except csv.Error as fault:
+        raise Malformed(f"the row that starts in line {start}: {fault}; is a quote left open?", code="malformed_csv") from fault
 
 
 def _encoding(file: IO[bytes]) -> str:
@@ -85,6 +107,9 @@ def _encoding(file: IO[bytes]) -> str:
 
 def _columns(header: list[str], warnings: Warnings) -> list[str | None]:
     """The field that each column fills, None for one that fills none."""
+    if len(header) > MOST_COLUMNS:
+        message = f"the header has {len(header)} columns; at most {MOST_COLUMNS} are read"
+        raise Invalid(None, Problem("csv_too_many_columns", message, "", len(header)))
     names = [unicodedata.normalize("NFKC", cell).strip() for cell in header]
     if not any(names):
         raise Invalid(None, Problem("empty_batch", "the file is empty; send a header and at least one row", "/rows", 0))
@@ -93,8 +118,10 @@ def _columns(header: list[str], warnings: Warnings) -> list[str | None]:
         found = ", ".join(name[:40] for name in names[:20])
         message = f"the file has no column `prompt` (or 提示词); columns found: {found}"
         raise Invalid(None, Problem("csv_missing_column", message, "/prompt", found))
+    if "metadata" in fields:
+        raise Invalid(None, NAME_EACH_PAIR)
     columns = [field if field in KNOWN or field.startswith("metadata.") else None for field in fields]
-    if twice := {field for field in columns if field and columns.count(field) > 1}:
+    if twice := [field for field, count in Counter(columns).items() if field and count > 1]:
         raise Invalid(
             None, Problem("csv_duplicate_column", f"two columns mean {', '.join(sorted(twice))}; keep one", "", ", ".join(names)[:200])
         )

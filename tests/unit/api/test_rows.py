@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from factory.api import csv_rows as csv_room
 from factory.api import json_rows as json_room
+from factory.api.batch_head import head_from_pairs
 from factory.api.problems import Malformed
+from factory.api.rows import unstorable
 from factory.errors import Invalid
 
 VALUES = st.recursive(
@@ -76,3 +78,40 @@ def test_quotes_line_ends_and_short_rows():
 
 def test_full_width_headers_and_spaces():
     assert rows_of("Ｐｒｏｍｐｔ , Cost Centre\na,7\n") == [{"prompt": "a", "cost_centre": "7"}]
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("-inf"), "\ud800", "x\x00"])
+def test_what_no_database_stores_is_found_however_deep_it_lies(bad):
+    deep = bad
+    for _ in range(5000):
+        deep = {"metadata": [deep]}
+    assert unstorable(deep)
+    assert unstorable({bad: 1} if isinstance(bad, str) else {"x": bad})
+    assert unstorable({"prompt": "杯子 😀", "width": 7, "x": [1.5, None]}) is None
+
+
+@pytest.mark.parametrize("text", ['prompt\none\n"two\nthree\nfour', 'prompt,sku\n"a"b,1\n'])
+def test_a_quote_left_open_swallows_no_rows(text):
+    with pytest.raises(Malformed, match="starts in line"):
+        rows_of(text)
+
+
+def test_many_columns_are_refused_and_none_is_compared_with_all_others():
+    with pytest.raises(Invalid) as found:
+        rows_of("prompt," + ",".join(f"metadata.{n}" for n in range(200)) + "\na\n")
+    assert found.value.code == "csv_too_many_columns"
+
+
+@pytest.mark.parametrize("text", ["prompt\n" + "," * 1_100_000 + "\n", "prompt\n" + '"\n",' * 300_000])
+def test_a_row_over_any_number_of_lines_is_bounded(text):
+    with pytest.raises(Malformed, match="line 2: longer than"):
+        rows_of(text)
+
+
+@pytest.mark.parametrize("header", ["prompt,metadata,metadata.x", "prompt,Metadata"])
+def test_metadata_is_named_pair_by_pair(header):
+    with pytest.raises(Invalid) as found:
+        rows_of(header + "\na,b,c\n")
+    assert found.value.problems[0].pointer == "/metadata"
+    with pytest.raises(Invalid):
+        head_from_pairs([("metadata", "x"), ("metadata.a", "y")])
