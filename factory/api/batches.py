@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -26,7 +28,7 @@ from factory.db import Database
 from factory.domain.caller import Caller
 from factory.jobs.answer_once import Answer
 from factory.jobs.cancel import CancelReceipt, cancel_batch
-from factory.jobs.find_batches import find_batch, list_batches
+from factory.jobs.find_batches import batch_in, find_batch, list_batches
 from factory.jobs.find_jobs import list_jobs
 from factory.jobs.read_audit import AuditFilter, list_events
 
@@ -89,11 +91,11 @@ def post_cancel(request: Request, name: Name, caller: Writer, db: Db, links: To,
     """Cancels what has not ended; finished pictures stay."""
     batch_id = find_batch(db, tenant=caller.tenant, name=name).batch.id
 
-    def cancel() -> CancelReceipt:
-        return cancel_batch(db, tenant=caller.tenant, batch_id=batch_id, actor=caller.actor)
+    def cancel(session: Session, moment: ColumnElement[Any]) -> CancelReceipt:
+        return cancel_batch(session, moment, tenant=caller.tenant, batch_id=batch_id, actor=caller.actor)
 
-    def now() -> dict[str, Any]:
-        return represent.batch(find_batch(db, tenant=caller.tenant, name=str(batch_id)), links)
+    def now(session: Session) -> dict[str, Any]:
+        return represent.batch(batch_in(session, tenant=caller.tenant, name=str(batch_id)), links)
 
     return cancel_receipt(db, Once(caller.tenant, key, request_hash(request, "")), cancel, now)
 

@@ -6,6 +6,8 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -25,10 +27,9 @@ from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.job_order import EXTERNAL_ID, JobOrder
 from factory.domain.status import TERMINAL
-from factory.errors import NotFound
 from factory.jobs.answer_once import Answer
 from factory.jobs.cancel import CancelReceipt, cancel_job
-from factory.jobs.find_jobs import find_job, list_jobs
+from factory.jobs.find_jobs import find_job, find_own_job, job_in, list_jobs
 from factory.jobs.read_audit import AuditFilter, list_events
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
@@ -104,10 +105,7 @@ def get_jobs(wanted: Annotated[JobQuery, Query()], caller: Reader, db: Db, links
 @router.get("/by-external/{external_id}")
 def get_job_by_external_id(external_id: OwnId, caller: Reader, db: Db, links: To) -> Response:
     """Only by the client's own id, in whichever order the job came."""
-    found = find_job(db, tenant=caller.tenant, name=external_id)
-    if found.job.external_id != external_id:
-        raise NotFound(f"no job with the external_id {external_id!r} belongs to your tenant")
-    return Json(represent.job(found, links))
+    return Json(represent.job(find_own_job(db, tenant=caller.tenant, external_id=external_id), links))
 
 
 @router.get("/{name}")
@@ -121,11 +119,11 @@ def post_cancel(request: Request, name: Name, caller: Writer, db: Db, links: To,
     """Harmless when the job has ended already: the receipt says how it stands."""
     job_id = find_job(db, tenant=caller.tenant, name=name).job.id
 
-    def cancel() -> CancelReceipt:
-        return cancel_job(db, tenant=caller.tenant, job_id=job_id, actor=caller.actor)
+    def cancel(session: Session, moment: ColumnElement[Any]) -> CancelReceipt:
+        return cancel_job(session, moment, tenant=caller.tenant, job_id=job_id, actor=caller.actor)
 
-    def now() -> dict[str, Any]:
-        return represent.job(find_job(db, tenant=caller.tenant, name=str(job_id)), links)
+    def now(session: Session) -> dict[str, Any]:
+        return represent.job(job_in(session, tenant=caller.tenant, name=str(job_id)), links)
 
     return cancel_receipt(db, Once(caller.tenant, key, request_hash(request, "")), cancel, now)
 

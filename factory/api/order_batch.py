@@ -21,7 +21,7 @@ from factory.domain.caller import Caller
 from factory.errors import Invalid, NotFound
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
-from factory.jobs.find_batches import FoundBatch, count_jobs, find_batch
+from factory.jobs.find_batches import FoundBatch, count_jobs, find_own_batch
 from factory.jobs.prepare_batch import PreparedBatch, prepare_batch
 from factory.jobs.submit_batch import submit_batch
 
@@ -62,9 +62,7 @@ def _act(caller: Caller, head: BatchHead, prepared: PreparedBatch, links: Links,
 
 def _present(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:
     try:
-        found = find_batch(db, tenant=once.tenant, name=external_id)
+        found = find_own_batch(db, tenant=once.tenant, external_id=external_id)
     except NotFound:
-        return None
-    if found.batch.external_id != external_id:
         return None
     return same_order(external_id, found.batch.request_sha256, once, lambda: represent.batch(found, links))

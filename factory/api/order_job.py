@@ -21,7 +21,7 @@ from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, NotFound, Problem
 from factory.jobs.admit import Admission, Admitted, admit
 from factory.jobs.answer_once import Act, Answer
-from factory.jobs.find_jobs import FoundJob, find_job
+from factory.jobs.find_jobs import FoundJob, find_own_job
 from factory.jobs.submit_job import log_refusal, submit_job
 
 
@@ -63,9 +63,7 @@ def _act(caller: Caller, admitted: Admitted, links: Links, once: Once) -> Act:
 
 def _present(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:
     try:
-        found = find_job(db, tenant=once.tenant, name=external_id)
+        found = find_own_job(db, tenant=once.tenant, external_id=external_id)
     except NotFound:
-        return None
-    if found.job.external_id != external_id:
         return None
     return same_order(external_id, found.job.request_sha256, once, lambda: represent.job(found, links))

@@ -1,13 +1,17 @@
-"""cancel: a customer no longer wants a job or a batch. Idempotent; a running picture stops at its next step."""
+"""cancel: a customer no longer wants a job or a batch. Idempotent; a running picture stops at its next step.
+
+In the caller's transaction, so that what it tells the customer is committed together with what it did.
+"""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
 
-from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
@@ -23,38 +27,35 @@ class CancelReceipt:
     gpu_seconds: float
 
 
-def cancel_job(db: Database, *, tenant: str, job_id: uuid.UUID, actor: Actor) -> CancelReceipt:
-    return _cancel(db, [Job.tenant == tenant, Job.id == job_id], actor)
+def cancel_job(session: Session, now: ColumnElement[Any], *, tenant: str, job_id: uuid.UUID, actor: Actor) -> CancelReceipt:
+    return _cancel(session, now, [Job.tenant == tenant, Job.id == job_id], actor)
 
 
-def cancel_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor) -> CancelReceipt:
-    return _cancel(db, [Job.tenant == tenant, Job.batch_id == batch_id], actor, batch_id=batch_id, tenant=tenant)
-
-
-def _cancel(
-    db: Database, where: list[ColumnElement[bool]], actor: Actor, *, batch_id: uuid.UUID | None = None, tenant: str = ""
-) -> CancelReceipt:
-    now = db.now()
-    with db.transaction() as session:
-        # Locked in id order, so that two cancels of overlapping orders cannot wait for each other.
-        rows = change_status(
+def cancel_batch(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID, actor: Actor) -> CancelReceipt:
+    receipt = _cancel(session, now, [Job.tenant == tenant, Job.batch_id == batch_id], actor)
+    if receipt.canceled:
+        log_event(
             session,
-            pick(*where).order_by(Job.id),
-            JobStatus.CANCELED,
             now=now,
-            action=AuditAction.JOB_CANCELED,
+            tenant=tenant,
             actor=actor,
-            returning=(JOBS.c.started_at, JOBS.c.finished_at),
+            action=AuditAction.BATCH_CANCELED,
+            batch_id=batch_id,
+            detail={"jobs": receipt.canceled},
         )
-        if batch_id is not None and rows:
-            log_event(
-                session,
-                now=now,
-                tenant=tenant,
-                actor=actor,
-                action=AuditAction.BATCH_CANCELED,
-                batch_id=batch_id,
-                detail={"jobs": len(rows)},
-            )
+    return receipt
+
+
+def _cancel(session: Session, now: ColumnElement[Any], where: list[ColumnElement[bool]], actor: Actor) -> CancelReceipt:
+    # Locked in id order, so that two cancels of overlapping orders cannot wait for each other.
+    rows = change_status(
+        session,
+        pick(*where).order_by(Job.id),
+        JobStatus.CANCELED,
+        now=now,
+        action=AuditAction.JOB_CANCELED,
+        actor=actor,
+        returning=(JOBS.c.started_at, JOBS.c.finished_at),
+    )
     started = [row for row in rows if row.was == JobStatus.RUNNING.value]
     return CancelReceipt(len(rows), round(sum((row.finished_at - row.started_at).total_seconds() for row in started), 3))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from factory.db import Database
@@ -42,10 +43,25 @@ class FoundBatch:
 def find_batch(db: Database, *, tenant: str, name: str) -> FoundBatch:
     """By id or by the client's own id. Raises NotFound, also for another tenant's."""
     with db.transaction() as session:
-        batch = session.scalars(select(Batch).where(Batch.tenant == tenant, named(Batch, name))).first()
-        if batch is None:
-            raise NotFound(f"no batch {name[:80]!r} belongs to your tenant")
-        return FoundBatch(batch, count_jobs(session, batch.id))
+        return batch_in(session, tenant=tenant, name=name)
+
+
+def find_own_batch(db: Database, *, tenant: str, external_id: str) -> FoundBatch:
+    """Only by the client's own id. Raises NotFound."""
+    with db.transaction() as session:
+        return _first(session, select(Batch).where(Batch.tenant == tenant, Batch.external_id == external_id), external_id)
+
+
+def batch_in(session: Session, *, tenant: str, name: str) -> FoundBatch:
+    """As this transaction sees it."""
+    return _first(session, named(select(Batch).where(Batch.tenant == tenant), Batch, name), name)
+
+
+def _first(session: Session, statement: Select[Any], name: str) -> FoundBatch:
+    batch = session.scalars(statement).first()
+    if batch is None:
+        raise NotFound(f"no batch {name[:80]!r} belongs to your tenant")
+    return FoundBatch(batch, count_jobs(session, batch.id))
 
 
 def count_jobs(session: Session, batch_id: uuid.UUID) -> dict[str, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.asset import Asset
@@ -13,6 +15,8 @@ from factory.domain.job import Job
 from factory.errors import NotFound
 from factory.jobs.label_filter import LabelFilter
 from factory.jobs.named import named
+
+JOBS: Select[Any] = select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,22 @@ class FoundJob:
 def find_job(db: Database, *, tenant: str, name: str) -> FoundJob:
     """By id or by the client's own id. Raises NotFound, also for another tenant's."""
     with db.transaction() as session:
-        row = session.execute(
-            select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id).where(Job.tenant == tenant, named(Job, name))
-        ).first()
+        return job_in(session, tenant=tenant, name=name)
+
+
+def find_own_job(db: Database, *, tenant: str, external_id: str) -> FoundJob:
+    """Only by the client's own id. Raises NotFound."""
+    with db.transaction() as session:
+        return _first(session, JOBS.where(Job.tenant == tenant, Job.external_id == external_id), external_id)
+
+
+def job_in(session: Session, *, tenant: str, name: str) -> FoundJob:
+    """As this transaction sees it."""
+    return _first(session, named(JOBS.where(Job.tenant == tenant), Job, name), name)
+
+
+def _first(session: Session, statement: Select[Any], name: str) -> FoundJob:
+    row = session.execute(statement).first()
     if row is None:
         raise NotFound(f"no job {name[:80]!r} belongs to your tenant")
     return FoundJob(row[0], row[1])
@@ -65,5 +82,4 @@ def list_jobs(db: Database, *, tenant: str | None, wanted: JobFilter, before: uu
     if before is not None:
         where.append(Job.id < before)
     with db.transaction() as session:
-        statement = select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id).where(*where).order_by(Job.id.desc()).limit(limit)
-        return [FoundJob(job, asset) for job, asset in session.execute(statement)]
+        return [FoundJob(job, asset) for job, asset in session.execute(JOBS.where(*where).order_by(Job.id.desc()).limit(limit))]

@@ -281,3 +281,10 @@ def test_a_head_that_cannot_be_stored_is_refused(client):
 def test_a_misspelt_name_of_the_rows_is_called_unknown(client):
     answer = client.post("/api/v1/batches", json={"project": "winter", "items": [{"prompt": "a"}]})
     assert (answer.status_code, answer.json()["code"], answer.json()["errors"][0]["pointer"]) == (422, "unknown_field", "/items")
+
+
+def test_a_batchs_own_id_that_equals_another_batchs_id_hides_nothing(client):
+    first = client.post(BATCHES, json=ROWS).json()
+    shadow = client.post(BATCHES, params={"external_id": first["id"]}, json=ROWS).json()
+    assert client.get(f"{BATCHES}/{first['id']}").json()["id"] == first["id"] != shadow["id"]
+    assert client.post(BATCHES, params={"external_id": first["id"]}, json=ROWS).json()["id"] == shadow["id"]

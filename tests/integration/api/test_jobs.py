@@ -185,3 +185,14 @@ def test_one_jobs_body_is_small_and_plain(client):
 def test_an_id_that_is_none_is_not_found(client):
     for name in (uuid.uuid4(), "no-such", "%00", "a%2Fb"):
         assert client.get(f"{JOBS}/{name}").status_code in (404, 422)
+
+
+def test_an_own_id_that_equals_another_jobs_id_hides_nothing(client):
+    first = client.post(JOBS, json={"prompt": "a"}).json()
+    shadow = client.put(f"{JOBS}/{first['id']}", json={"prompt": "b"}).json()
+    assert shadow["id"] != first["id"]
+    assert client.get(f"{JOBS}/{first['id']}").json()["id"] == first["id"]
+    assert client.get(f"{JOBS}/by-external/{first['id']}").json()["id"] == shadow["id"]
+    assert client.put(f"{JOBS}/{first['id']}", json={"prompt": "b"}).json()["id"] == shadow["id"]
+    assert client.post(f"{JOBS}/{first['id']}/cancel").json()["id"] == first["id"]
+    assert client.get(f"{JOBS}/{shadow['id']}").json()["status"] == "queued"

@@ -26,7 +26,6 @@ from factory.domain.claim import Claim
 from factory.domain.status import Phase
 from factory.errors import BadPicture, LeaseLost, OutOfVram, Refused, StorageDown
 from factory.jobs.answer_once import Answer, answer_once
-from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
 from factory.jobs.count_waiting import count_waiting
@@ -36,6 +35,7 @@ from factory.jobs.renew_leases import renew_leases
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
 from factory.jobs.submit_job import submit_job
+from tests.integration.canceling import cancel_job
 from tests.integration.jobs.books import LEASE, SHA, Clock, admitted, finished, make_tenant
 from tests.integration.jobs.model import OPEN, Known, best_for
 from tests.integration.jobs.truth import Row, check_invariants, read_rows

@@ -11,9 +11,10 @@ from factory.db import Database
 from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
 from factory.errors import LeaseLost
-from factory.jobs.cancel import CancelReceipt, cancel_batch, cancel_job
+from factory.jobs.cancel import CancelReceipt
 from factory.jobs.close_job import close_job
 from factory.jobs.expire_jobs import expire_jobs
+from tests.integration.canceling import cancel_batch, cancel_job
 from tests.integration.jobs.books import Clock, chain, count, finished, job_row, submit, submit_rows, take
 
 ACTOR = Actor("key", "fk_testkey")

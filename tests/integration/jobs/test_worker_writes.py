@@ -16,12 +16,12 @@ from factory.domain.caller import Caller
 from factory.domain.claim import Claim
 from factory.domain.status import JobStatus, Phase
 from factory.errors import BadPicture, FactoryError, LeaseLost, OutOfVram, Refused, StorageDown
-from factory.jobs.cancel import cancel_job
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt, release_job
 from factory.jobs.renew_leases import renew_leases
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from factory.jobs.requeue_lost_jobs import Requeued, requeue_lost_jobs
+from tests.integration.canceling import cancel_job
 from tests.integration.jobs.books import LEASE, NOON, Clock, chain, everything, finished, job_row, submit, take
 
 OPERATOR = Actor("operator", "test")

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from factory.embedded.guarded import Guarded
-from factory.jobs.cancel import cancel_job
 from factory.jobs.replay_dead_letters import replay_dead_letters
+from tests.integration.canceling import cancel_job
 from tests.integration.queue.plant import ACTOR, TENANT, Plant, child_of, kill_child, until
 
 

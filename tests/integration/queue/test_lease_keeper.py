@@ -12,10 +12,10 @@ from factory.db import Database
 from factory.domain.claim import Claim
 from factory.domain.status import Phase
 from factory.errors import DatabaseDown, LeaseLost
-from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.lease_keeper import LeaseKeeper
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
+from tests.integration.canceling import cancel_job
 from tests.integration.queue.plant import ACTOR, TENANT, Plant, until
 
 LEASE = timedelta(seconds=1.5)

@@ -11,11 +11,11 @@ import pytest
 
 from factory.bootstrap import build_storage
 from factory.domain.claim import Claim
-from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished, close_job
 from factory.jobs.sweep_objects import sweep_objects
 from factory.storage.naming import object_key
+from tests.integration.canceling import cancel_job
 from tests.integration.queue.plant import ACTOR, TENANT, Plant
 
 NOW = timedelta(0)
