@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+import launcher
 import pip_settings
 import torch_choice
 
@@ -177,6 +178,7 @@ def main() -> None:
         if not is_ready(options.profile):
             install(options.profile)
         os.close(lock)
+    launcher.write(VENV, ROOT)
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if command:
         bin_ = VENV / "bin"

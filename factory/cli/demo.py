@@ -133,7 +133,7 @@ def _show(summary: dict[str, Any]) -> None:
             ("Seeds", f"{seeds[0]} … {seeds[-1]}, {len(seeds)} different" if seeds else "none"),
             ("Engine", ENGINE_WORDS[facts["engine"]]),
             ("", ""),
-            *((name, value) for name, value in addresses(facts) if name != "API key"),
+            *((name, value) for name, value in addresses(facts) if name not in {"API key", "For curl"}),
         ],
         subtitle="these addresses end with the demo; `make up` stays",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Home:
-    """`env_file` holds every setting of the last start, `facts_file` the addresses while it runs, `key_file` the demo tenant's API key."""
+    """`env_file` holds every setting of the last start, `facts_file` the addresses while it runs, `key_file` the demo tenant's API key;
+    `client_file` gives address and key to a shell."""
 
     folder: Path
 
@@ -31,6 +33,10 @@ class Home:
         return self.folder / "api-key"
 
     @property
+    def client_file(self) -> Path:
+        return self.folder / "client.env"
+
+    @property
     def ports_file(self) -> Path:
         return self.folder / "ports.json"
 
@@ -44,6 +50,11 @@ class Home:
 
     def write_env(self, env: Mapping[str, str]) -> None:
         write_private(self.env_file, "".join(f"{name}={_quoted(value)}\n" for name, value in env.items()))
+
+    def write_client(self, url: str, key: str) -> None:
+        """For `. client.env`: URL and KEY as README's curl lines say, and the names that the CLI reads."""
+        values = {"URL": url, "KEY": key, "FACTORY_URL": url, "FACTORY_API_KEY": key}
+        write_private(self.client_file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
 
     def facts(self) -> dict[str, Any]:
         """What `factory up` wrote about itself; empty when none runs here."""

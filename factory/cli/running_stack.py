@@ -73,6 +73,7 @@ class RunningStack:
         self._register(self.engine)
         self.stack.start_role(ROLES[-1], env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **env}, cwd=ROOT)
         self._await_api()
+        self.home.write_client(self.url, self.key)
         write_private(self.home.facts_file, json.dumps(self.facts(), indent=1))
         return self
 
@@ -82,6 +83,7 @@ class RunningStack:
             "pid": os.getpid(),
             "url": self.url,
             "key_file": str(self.home.key_file),
+            "client_file": str(self.home.client_file),
             "flower_url": self.flower_url,
             "flower_user": FLOWER_USER,
             "flower_password": secret(self.home.folder, "flower"),
@@ -92,7 +94,8 @@ class RunningStack:
         }
 
     def stop(self) -> None:
-        self.home.facts_file.unlink(missing_ok=True)
+        for gone in (self.home.facts_file, self.home.client_file):
+            gone.unlink(missing_ok=True)
         self.stack.stop()
         self.home.env_file.unlink(missing_ok=True)
 

@@ -41,7 +41,7 @@ def up(
 
 
 def _show(facts: dict[str, Any], *, seconds: float) -> None:
-    from factory.cli.addresses import ENGINE_WORDS, addresses, near
+    from factory.cli.addresses import ENGINE_WORDS, addresses, command_here, near
     from factory.cli.show_panel import show_panel
 
     show_panel(
@@ -51,7 +51,7 @@ def _show(facts: dict[str, Any], *, seconds: float) -> None:
             ("Pictures", near(facts["pictures"])),
             ("Logs", near(facts["logs"])),
             ("Engine", ENGINE_WORDS[facts["engine"]]),
-            ("Try", 'factory submit --prompt "a red mug on white, 白底红色马克杯" --wait'),
         ],
         subtitle="Ctrl-C stops it",
     )
+    typer.echo(f'Try, in another terminal:\n{command_here()} submit --prompt "a red mug on white, 白底红色马克杯" --wait')

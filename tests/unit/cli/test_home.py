@@ -1,7 +1,9 @@
 """Where the embedded stack keeps its things, and how other commands read them."""
 
 import os
+import shlex
 import stat
+import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +12,7 @@ from factory.cli import app
 from factory.cli.exit_codes import Usage
 from factory.cli.home import Home, home, write_private
 from factory.cli.settings_here import settings_here
+from factory.cli.up import _show
 
 NEEDED = {
     "FACTORY_DATABASE_URL": "postgresql+psycopg://app:s3cret-of-the-base@127.0.0.1/factory",
@@ -84,3 +87,22 @@ def test_wrong_usage_ends_with_two_and_one_line(words, code, said):
     assert answer.exit_code == code
     assert said in " ".join(answer.stderr.split())
     assert "Traceback" not in answer.stderr
+
+
+def test_a_shell_reads_address_and_key_of_a_running_stack(tmp_path):
+    here = home()
+    here.write_client("http://127.0.0.1:4711", "fk_it's a key")
+    assert stat.S_IMODE(here.client_file.stat().st_mode) == 0o600
+    script = f'. "{here.client_file}" && env'
+    seen = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"URL=http://127.0.0.1:4711", "KEY=fk_it's a key", "FACTORY_URL=http://127.0.0.1:4711", "FACTORY_API_KEY=fk_it's a key"} <= set(
+        seen
+    )
+
+
+def test_what_to_try_is_one_line_that_can_be_pasted(tmp_path, capsys):
+    names = ("url", "key_file", "client_file", "flower_url", "flower_user", "flower_password", "pictures", "logs")
+    _show({**dict.fromkeys(names, str(tmp_path / ("x" * 40))), "engine": "simulated"}, seconds=1)
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[-4:] == ["submit", "--prompt", "a red mug on white, 白底红色马克杯", "--wait"]
+    assert words[0].endswith("bin/factory") or words[:3] == ["python", "-m", "factory"]
