@@ -15,10 +15,9 @@ from factory.api.deps import Auditor, Db
 from factory.api.queries import AuditQuery, ExportQuery
 from factory.domain.audit_event import AuditEvent
 from factory.domain.generation import Generation
-from factory.jobs.read_audit import export_events, export_generations, list_events, list_generations
+from factory.jobs.read_audit import BLOCKED, export_events, export_generations, list_events, list_generations
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
-BLOCKED = "blocked"
 
 
 @router.get("/records")

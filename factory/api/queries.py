@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from factory.domain.status import JobStatus
+from factory.errors import Invalid, Problem
 from factory.jobs.find_jobs import JobFilter
 from factory.jobs.label_filter import LabelFilter
 from factory.jobs.read_audit import AuditFilter
@@ -79,6 +80,11 @@ class JobQuery(LabelQuery):
     dead_letter: bool | None = None
 
     def as_filter(self, **fixed: Any) -> JobFilter:
+        """`fixed` is what the address says already. Raises Invalid for a query that says otherwise."""
+        for name, value in fixed.items():
+            if getattr(self, name) not in (None, value):
+                message = f"{name}: the address says which; leave it out, or ask /api/v1/jobs"
+                raise Invalid(None, Problem("filter_contradicts_address", message, f"/{name}", str(getattr(self, name))))
         named = self.named()
         text = named.pop("q")
         return JobFilter(**{**named, "status": tuple(self.status), "text": text, **fixed})

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from factory.db import Database
-from factory.domain.audit_event import AuditEvent
+from factory.domain.audit_event import AuditAction, AuditEvent
 from factory.domain.generation import Generation
 from factory.errors import Invalid, Problem
 
 PAGE = 500
+BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class AuditFilter:
     until: datetime | None = None
 
     def of_generations(self) -> list[ColumnElement[bool]]:
+        """Raises Invalid for a filter that only events have: ignoring it would answer another question."""
+        if self.action is not None:
+            message = "records carry no action; ask for events, or leave it out"
+            raise Invalid(None, Problem("filter_not_for_records", message, "/action", self.action))
         equal = {
             Generation.tenant: self.tenant,
             Generation.job_id: self.job,
@@ -51,10 +56,10 @@ class AuditFilter:
         return [*(column == value for column, value in equal.items() if value is not None), *times]
 
     def of_events(self) -> list[ColumnElement[bool]]:
-        """Raises Invalid for a filter that only records have: ignoring it would answer another question."""
-        for name in ("user", "model", "seed"):
+        """Raises Invalid for a filter that only records have. `decision` may ask for what rules refused, and for nothing else."""
+        for name in ("user", "model", "seed", *(["decision"] if self.decision != BLOCKED else [])):
             if getattr(self, name) is not None:
-                message = f"events carry no {name}; ask for records, or filter events by job, batch, sku, key or action"
+                message = f"events carry no such {name}; ask for records, or filter events by job, batch, sku, key or action"
                 raise Invalid(None, Problem("filter_not_for_events", message, f"/{name}", getattr(self, name)))
         equal = {
             AuditEvent.tenant: self.tenant,
@@ -62,9 +67,10 @@ class AuditFilter:
             AuditEvent.batch_id: self.batch,
             AuditEvent.sku: self.sku,
             AuditEvent.actor: self.key,
-            AuditEvent.action: "prompt.rejected" if self.decision == "blocked" else self.action,
+            AuditEvent.action: self.action,
         }
-        times = [*([AuditEvent.at >= self.since] if self.since else []), *([AuditEvent.at < self.until] if self.until else [])]
+        blocked = [AuditEvent.action == AuditAction.PROMPT_REJECTED.value] if self.decision == BLOCKED else []
+        times = [*blocked, *([AuditEvent.at >= self.since] if self.since else []), *([AuditEvent.at < self.until] if self.until else [])]
         return [*(column == value for column, value in equal.items() if value is not None), *times]
 
 

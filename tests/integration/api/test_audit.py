@@ -47,6 +47,23 @@ def test_a_filter_that_events_do_not_have_is_refused(client):
             assert (answer.status_code, answer.json()["code"]) == (422, "filter_not_for_events"), (path, name)
 
 
+def test_decision_of_an_event_is_blocked_or_none(client):
+    client.post("/api/v1/jobs", json={"prompt": "毒品"})
+    for path in ("events", "export"):
+        answer = client.get(f"{AUDIT}/{path}", params={"decision": "allow", **({"kind": "events"} if path == "export" else {})})
+        assert (answer.status_code, answer.json()["code"]) == (422, "filter_not_for_events")
+    for path in ("events", "records"):
+        both = {"decision": "blocked", "action": "job.submitted"}
+        assert client.get(f"{AUDIT}/{path}", params=both).json()["data"] == []
+        assert len(client.get(f"{AUDIT}/{path}", params={**both, "action": "prompt.rejected"}).json()["data"]) == 1
+
+
+def test_a_filter_that_records_do_not_have_is_refused(client):
+    for path in ("records", "export"):
+        answer = client.get(f"{AUDIT}/{path}", params={"action": "job.submitted"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "filter_not_for_records")
+
+
 def test_export_as_jsonl(delivered):
     answer = delivered.get(f"{AUDIT}/export")
     assert answer.headers["content-type"] == "application/x-ndjson"

@@ -130,3 +130,11 @@ def test_dead_letters_are_listed_and_replayed(client, db, bell):
     assert bell.rung == before + 1
     assert client.get(job["links"]["self"]).json()["status"] == "queued"
     assert client.post("/api/v1/dead-letters/replay").json()["replayed"] == 0
+
+
+def test_a_filter_that_the_address_contradicts_is_refused(client):
+    batch, other = (client.post("/api/v1/batches", json=[{"prompt": "a"}]).json()["id"] for _ in range(2))
+    for path, wanted in ((f"/api/v1/batches/{batch}/jobs", {"batch": other}), ("/api/v1/dead-letters", {"dead_letter": False})):
+        answer = client.get(path, params=wanted)
+        assert (answer.status_code, answer.json()["code"]) == (422, "filter_contradicts_address")
+    assert len(client.get(f"/api/v1/batches/{batch}/jobs", params={"batch": batch}).json()["data"]) == 1
