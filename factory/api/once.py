@@ -31,7 +31,7 @@ Key = Annotated[str | None, Depends(_key)]
 
 @dataclass(frozen=True)
 class Once:
-    """What makes two requests the same one. `key` is the client's `Idempotency-Key`."""
+    """What makes two requests the same one, byte for byte. `key` is the client's `Idempotency-Key`."""
 
     tenant: str
     key: str | None
@@ -51,10 +51,12 @@ def request_hash(request: Request, content_sha256: str) -> str:
 def order_once(db: Database, once: Once, *, prepare: Callable[[], tuple[str | None, Act]], existing: Callable[[], Answer | None]) -> Answer:
     """`prepare` checks the order and says under which name of the client's it goes (None: none) and how to carry it out.
 
-    `existing` is the answer for an order that has this name already. Raises Conflict while the same order is at work.
+    `existing` is the answer for an order that has this name already; where the name is known before, nothing is checked anew. Raises Conflict while the same order is at work.
     """
     if once.stored_as and (stored := recall(db, tenant=once.tenant, key=once.stored_as, request_sha256=once.request_sha256)):
         return stored
+    if present := existing():
+        return present
     name, act = prepare()
     if name and (present := existing()):
         return present

@@ -18,11 +18,14 @@ from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.job_order import JobOrder
-from factory.errors import Invalid, NotFound, Problem
+from factory.errors import Invalid, NotFound, Problem, Refused
 from factory.jobs.admit import Admission, Admitted, admit
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_jobs import FoundJob, find_own_job
-from factory.jobs.submit_job import log_refusal, submit_job
+from factory.jobs.log_refusal import log_refusal
+from factory.jobs.submit_job import submit_job
+
+REFUSED = 422
 
 
 def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
@@ -38,7 +41,7 @@ def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
 
 
 def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, order: JobOrder, once: Once) -> Answer:
-    """Raises Refused when a rule says no: no job is made, the log keeps the refusal."""
+    """Raises Refused when a rule says no: no job is made, the log keeps the refusal, once for all repeats with one key."""
 
     def existing() -> Answer | None:
         return _present(db, links, order.external_id, once) if order.external_id else None
@@ -46,11 +49,22 @@ def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], 
     def prepare() -> tuple[str | None, Act]:
         admitted = admit(order, admission())
         if admitted.refusal:
-            log_refusal(db, caller, admitted, admitted.refusal)
-            raise admitted.refusal
+            # Not under the order's own id: with another prompt it may be ordered yet.
+            return None, _refuse(caller, admitted, admitted.refusal)
         return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once)
 
-    return order_once(db, once, prepare=prepare, existing=existing)
+    answer = order_once(db, once, prepare=prepare, existing=existing)
+    if answer.status_code == REFUSED:
+        raise Refused(answer.body["message"], **answer.body["detail"])
+    return answer
+
+
+def _refuse(caller: Caller, admitted: Admitted, refusal: Refused) -> Act:
+    def act(session: Session, now: ColumnElement[Any]) -> Answer:
+        log_refusal(session, now, caller, admitted, refusal)
+        return Answer(REFUSED, {"message": str(refusal), "detail": refusal.detail})
+
+    return act
 
 
 def _act(caller: Caller, admitted: Admitted, links: Links, once: Once) -> Act:

@@ -22,7 +22,7 @@ class JobOrder(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     prompt: str = Field(min_length=1)
-    negative_prompt: str | None = None
+    negative_prompt: str | None = Field(None, max_length=2000)
     model: str | None = Field(None, max_length=120, description="a registered checkpoint; default: the only one, or `default`")
     width: int | None = None
     height: int | None = None

@@ -133,6 +133,32 @@ def test_a_refused_prompt_names_rule_and_words_and_is_logged(client):
     assert client.get(JOBS).json()["data"] == []
 
 
+def test_a_refusal_is_kept_under_its_key_and_logged_once(client):
+    send = {"json": {"prompt": "毒品", "external_id": "x1"}, "headers": {"Idempotency-Key": "refused"}}
+    answers = [client.post(JOBS, **send) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {422}
+    told = [{name: value for name, value in answer.json().items() if name != "request_id"} for answer in answers]
+    assert told[0] == told[1] == told[2]
+    assert (told[0]["code"], told[0]["errors"][0]["pointer"]) == ("refused", "/prompt")
+    blocked = client.get("/api/v1/audit/events", params={"action": "prompt.rejected"}).json()["data"]
+    assert len(blocked) == 1
+    other = client.post(JOBS, json={"prompt": "a"}, headers={"Idempotency-Key": "refused"})
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert client.post(JOBS, json={"prompt": "a", "external_id": "x1"}).status_code == 202
+
+
+def test_a_repeat_under_its_own_id_is_not_judged_anew(client, app):
+    """Rules may have become stricter meanwhile: what was ordered before is told as it stands."""
+    first = client.put(f"{JOBS}/judged", json={"prompt": "a"})
+    allowed = app.state.admission
+    app.state.admission = None
+    try:
+        again = client.put(f"{JOBS}/judged", json={"prompt": "a"})
+    finally:
+        app.state.admission = allowed
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "pointer"),
     [
@@ -151,6 +177,7 @@ def test_a_refused_prompt_names_rule_and_words_and_is_logged(client):
         ({"prompt": "a", "tags": ["x\x00"]}, "invalid_value", ""),
         ({"prompt": "a", "metadata": {"x": "y\x00"}}, "invalid_value", ""),
         ({"prompt": "a", "external_id": "a b"}, "invalid_value", "/external_id"),
+        ({"prompt": "a", "negative_prompt": "x" * 2001}, "invalid_value", "/negative_prompt"),
         ([1], "not_an_object", ""),
     ],
 )
