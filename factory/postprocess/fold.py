@@ -6,44 +6,55 @@ split components are not undone: they would hit too many innocent words.
 
 from __future__ import annotations
 
-from itertools import groupby
+import re
 
-from factory.postprocess.normalize import Letter, Normalized, is_ideograph
+from factory.postprocess.normalize import Normalized, is_ideograph
 
 LEET = str.maketrans("013457", "oieast")
 LONGEST_GAP = 4
 # What also stands between words of honest text; any other separator between two ideographs is there to hide.
 HONEST_SEPARATORS = frozenset(" ,.;:!?()、。·/&+\"'“”‘’「」『』《》")
+SEPARATORS = re.compile(r"[\W_]+")
+# Digits stand for letters only beside letters; a word that is neither so nor has a letter three times in a row is as it was meant.
+HIDING = re.compile(r"[a-z][0-9]|[0-9][a-z]|([a-z])\1\1")
+WORD = re.compile(r"[0-9]*[a-z][0-9a-z]*")
+REPEATED = re.compile(r"(.)\1\1+")
 
 
 def fold(plain: Normalized) -> Normalized:
-    """Offsets still point into the original; `gap` keeps what was squashed."""
-    letters, text = plain.letters, plain.text
-    out: list[Letter] = []
+    """Offsets still point into the original; `gaps` keep what was squashed."""
+    text = plain.text
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    gaps: dict[int, str] = {}
     at = 0
-    while at < len(text):
-        end = at
-        while end < len(text) and not text[end].isalnum():
-            end += 1
-        if end == at:
-            out.append(letters[at])
-            at += 1
-        elif at > 0 and end < len(text) and end - at <= LONGEST_GAP and joins(text, at, end):
-            out.append(letters[end]._replace(gap=text[at:end]))
-            at = end + 1
+    for run in SEPARATORS.finditer(text):
+        begin, end = run.span()
+        pieces.append(text[at:begin])
+        starts += plain.starts[at:begin]
+        ends += plain.ends[at:begin]
+        if begin > 0 and end < len(text) and end - begin <= LONGEST_GAP and joins(text, begin, end):
+            gaps[len(starts)] = text[begin:end]
         else:
-            out.append(Letter(" ", letters[at].start, letters[end - 1].end))
-            at = end
-    return Normalized(unhide(out))
+            pieces.append(" ")
+            starts.append(plain.starts[begin])
+            ends.append(plain.ends[end - 1])
+        at = end
+    pieces.append(text[at:])
+    starts += plain.starts[at:]
+    ends += plain.ends[at:]
+    return unhide(Normalized("".join(pieces), starts, ends, gaps))
 
 
 def joins(text: str, start: int, end: int) -> bool:
     """Whether the separators text[start:end] stand between two ideographs or two letters that stand alone."""
     left, right = text[start - 1], text[end]
-    if is_ideograph(left) and is_ideograph(right):
-        return True
-    alone = not is_word(text[start - 2 : start - 1]) and not is_word(text[end + 1 : end + 2])
-    return alone and left.isascii() and right.isascii() and left.isalpha() and right.isalpha()
+    if not left.isascii():
+        return is_ideograph(left) and is_ideograph(right)
+    if is_word(text[start - 2 : start - 1]) or is_word(text[end + 1 : end + 2]):
+        return False
+    return right.isascii() and left.isalpha() and right.isalpha()
 
 
 def is_word(character: str) -> bool:
@@ -51,25 +62,33 @@ def is_word(character: str) -> bool:
     return character.isalnum() and not is_ideograph(character)
 
 
-def unhide(letters: list[Letter]) -> list[Letter]:
+def unhide(folded: Normalized) -> Normalized:
     """In each Latin word: digits become the letters they stand for, then three or more of one letter become one."""
-    out: list[Letter] = []
-    for latin, group in groupby(letters, lambda letter: letter.text.isascii() and letter.text.isalnum()):
-        word = list(group)
-        if latin and any(letter.text.isalpha() for letter in word):
-            word = [letter._replace(text=letter.text.translate(LEET)) for letter in word]
-            for _, same in groupby(word, lambda letter: letter.text):
-                run = list(same)
-                out += [run[0]._replace(end=run[-1].end)] if len(run) > 2 else run
-        else:
-            out += word
-    return out
+    if not HIDING.search(folded.text):
+        return folded
+    text = WORD.sub(lambda word: word[0].translate(LEET), folded.text)
+    kept: list[int] = []
+    ends = list(folded.ends)
+    at = 0
+    for word in WORD.finditer(text):
+        for run in REPEATED.finditer(text, *word.span()):
+            kept += range(at, run.start() + 1)
+            ends[run.start()] = ends[run.end() - 1]
+            at = run.end()
+    kept += range(at, len(text))
+    return pick(Normalized(text, folded.starts, ends, folded.gaps), kept)
+
+
+def pick(where: Normalized, kept: list[int]) -> Normalized:
+    """Only the characters at the positions `kept`."""
+    gaps = {new: where.gaps[old] for new, old in enumerate(kept) if old in where.gaps} if where.gaps else {}
+    text = "".join([where.text[at] for at in kept])
+    return Normalized(text, [where.starts[at] for at in kept], [where.ends[at] for at in kept], gaps)
 
 
 def is_doubtful(folded: Normalized, start: int, end: int) -> bool:
     """Whether text[start:end] only met by squashing what honest text has too, inside longer words on both sides: 消毒 品味."""
-    gaps = [letter.gap for letter in folded.letters[start + 1 : end] if letter.gap]
-    before, after = folded.letters[start - 1 : start], folded.letters[end : end + 1]
-    runs_on_before = bool(before) and is_ideograph(before[0].text) and not folded.letters[start].gap
-    runs_on_after = bool(after) and is_ideograph(after[0].text) and not after[0].gap
+    gaps = [folded.gaps[at] for at in range(start + 1, end) if at in folded.gaps]
+    runs_on_before = start > 0 and is_ideograph(folded.text[start - 1]) and start not in folded.gaps
+    runs_on_after = is_ideograph(folded.text[end : end + 1]) and end not in folded.gaps
     return runs_on_before and runs_on_after and any(set(gap) <= HONEST_SEPARATORS for gap in gaps)

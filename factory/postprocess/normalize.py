@@ -6,50 +6,42 @@ Undoes spellings that mean the same text: NFKC, letter case, traditional charact
 from __future__ import annotations
 
 import unicodedata
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING
 
 from opencc import OpenCC
 
+from factory.postprocess.homoglyphs import HOMOGLYPHS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Letters without width or ink that Unicode does not file under format characters: Hangul fillers, a braille blank.
 INVISIBLE = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Mn", "Me", "Cs", "Co"})
 IDEOGRAPHS = ((0x3400, 0xA000), (0x20000, 0x323B0))
-# Cyrillic and Greek letters that look like Latin ones, after case folding.
-HOMOGLYPHS = {
-    **str.maketrans("асԁеһіјӏкмопԛрѕтѵԝхуүв", "acdehijlkmonqpstvwxyyb"),
-    **str.maketrans("αβεικνορτυχωϲϳ", "abeikvoptuxwcj"),
-    **str.maketrans("ıɑɡɩʟɴʀℓ", "iagilnrl"),
-}
-
-
-class Letter(NamedTuple):
-    """One normalised character. It came from original[start:end]; `gap` is what was squashed before it."""
-
-    text: str
-    start: int
-    end: int
-    gap: str = ""
+MOST_REMEMBERED = 65_536
 
 
 class Normalized:
-    """`text` for matching; `letters[i]` tells where text[i] came from, in characters of the original."""
+    """`text` for matching: text[i] came from original[starts[i]:ends[i]]; `gaps[i]` is what was squashed before it, where anything was."""
 
-    def __init__(self, letters: Sequence[Letter]) -> None:
-        self.letters = letters
-        self.text = "".join(letter.text for letter in letters)
+    __slots__ = ("ends", "gaps", "starts", "text")
+
+    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int], gaps: Mapping[int, str] | None = None) -> None:
+        self.text = text
+        self.starts = starts
+        self.ends = ends
+        self.gaps = gaps or {}
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original (start, end) of text[start:end], which must not be empty."""
-        return self.letters[start].start, self.letters[end - 1].end
+        return self.starts[start], self.ends[end - 1]
 
 
 def is_ideograph(character: str) -> bool:
     """Han, whatever the block; the empty string is none."""
-    return bool(character) and any(first <= ord(character) < last for first, last in IDEOGRAPHS)
+    return "\u3400" <= character < "\ua000" or "\U00020000" <= character < "\U000323b0"
 
 
 @cache
@@ -60,7 +52,6 @@ def simplified() -> dict[int, str]:
     return {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new}
 
 
-@lru_cache(maxsize=65_536)
 def normalize_character(character: str) -> str:
     """None to eighteen characters for one, whatever stands beside it."""
     if character.isspace():
@@ -74,13 +65,34 @@ def normalize_character(character: str) -> str:
     return text.translate(HOMOGLYPHS).translate(simplified())
 
 
+class Remembered(dict[str, str]):
+    """character → normalised; forgets all when it has seen too many kinds."""
+
+    def __missing__(self, character: str) -> str:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        self[character] = text = normalize_character(character)
+        return text
+
+
+REMEMBERED = Remembered()
+
+
 def normalize(text: str) -> Normalized:
     """Runs of white space become one space."""
-    letters: list[Letter] = []
-    for at, character in enumerate(text):
-        for new in normalize_character(character):
-            if new == " " and letters and letters[-1].text == " ":
-                letters[-1] = Letter(" ", letters[-1].start, at + 1)
+    parts = [REMEMBERED[character] for character in text]
+    joined = "".join(parts)
+    if len(joined) == len(parts) and "" not in parts and "  " not in joined:
+        return Normalized(joined, range(len(text)), range(1, len(text) + 1))
+    new: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for at, part in enumerate(parts):
+        for character in part:
+            if character == " " and new and new[-1] == " ":
+                ends[-1] = at + 1
             else:
-                letters.append(Letter(new, at, at + 1))
-    return Normalized(letters)
+                new.append(character)
+                starts.append(at)
+                ends.append(at + 1)
+    return Normalized("".join(new), starts, ends)

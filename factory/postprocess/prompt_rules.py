@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from factory.errors import Invalid
-from factory.postprocess.fold import fold, is_doubtful, is_word
-from factory.postprocess.normalize import Normalized, normalize
+from factory.postprocess.disguise import Disguises
+from factory.postprocess.fold import fold, is_doubtful
+from factory.postprocess.normalize import normalize
 from factory.postprocess.rule_bundle import Rule, RuleBundle, read_bundle
-from factory.postprocess.word_tree import WordTree
+from factory.postprocess.spellings import spellings
+from factory.postprocess.word_tree import Owner, WordTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from factory.postprocess.normalize import Normalized
 
 LONGEST_PROMPT = 8000
 QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|「[^」]*」|『[^』]*』|‘[^’]*’|＂[^＂]*＂")
@@ -50,18 +54,27 @@ class Decision:
         return next((hit for hit in self.hits if hit.action == "block"), None)
 
 
+class Evidence(NamedTuple):
+    """A word of `owner` at `span` of the prompt as sent; `doubtful` when it only met by squashing honest separators."""
+
+    owner: Owner
+    span: tuple[int, int]
+    doubtful: bool
+
+
 class PromptRules:
     """Rules ready to judge; safe to share between threads. Raises Invalid when the bundle fails its own golden examples."""
 
     def __init__(self, bundle: RuleBundle) -> None:
         self.version = bundle.version
         self._rules = {rule.id: rule for rule in bundle.rules}
-        words = [(word, rule.id) for rule in bundle.rules for word in rule.words]
-        self._plain = WordTree((normalize(word).text.strip(), rule) for word, rule in words)
-        self._folded = WordTree((fold(normalize(word)).text.strip(), rule) for word, rule in words)
-        self._allow = WordTree((normalize(word).text.strip(), "") for word in bundle.allow)
+        words = [(normalize(word), owner) for rule in bundle.rules for word, owner in words_of(rule)]
+        self._plain = WordTree((word.text.strip(), owner) for word, owner in words)
+        self._folded = WordTree((fold(word).text.strip(), owner) for word, owner in words)
+        self._disguises = Disguises((word.text.strip(), owner) for word, owner in words if self._rules[owner.rule].severe)
+        self._allow = WordTree((normalize(word).text.strip(), Owner("")) for allowed in bundle.allow for word in spellings(allowed))
         # ASCII: a Chinese character beside a Latin word is a word boundary.
-        self._regexes = [(re.compile(pattern, re.ASCII), rule.id) for rule in bundle.rules for pattern in rule.regex]
+        self._regexes = [(re.compile(pattern, re.ASCII), Owner(rule.id)) for rule in bundle.rules for pattern in rule.regex]
         self._prove(bundle)
 
     def evaluate(self, prompt: str) -> Decision:
@@ -69,27 +82,48 @@ class PromptRules:
         if len(prompt) > LONGEST_PROMPT:
             raise Invalid(f"prompt has {len(prompt)} characters; send at most {LONGEST_PROMPT}", code="prompt_too_long")
         plain = normalize(prompt)
-        excused = [plain.span(start, end) for _, start, end in find_words(self._allow, plain)]
+        found = list(self._find(plain))
+        if not found:
+            return Decision(self.version)
+        excused = [plain.span(start, end) for _, start, end in self._allow.find(plain)]
         quoted = [match.span() for match in QUOTED.finditer(prompt)]
+        counted = [evidence for evidence in found if not any(covers(outer, evidence.span) for outer in excused)]
         hits: list[Hit] = []
-        for rule_id, span, doubtful in self._find(plain):
-            rule = self._rules[rule_id]
+        # Certain evidence before doubtful, long before short.
+        for owner, span, doubtful in sorted(self._united(counted), key=lambda one: (one.doubtful, one.span[0] - one.span[1])):
+            rule = self._rules[owner.rule]
             if rule.scope == "quoted" and not any(covers(outer, span) for outer in quoted):
                 continue
-            if any(covers(outer, span) for outer in excused):
-                continue
-            if not any(hit.rule == rule_id and overlap(hit.span, span) for hit in hits):
+            if not any(hit.rule == owner.rule and overlap(hit.span, span) for hit in hits):
                 hits.append(make_hit(rule, prompt, span, doubtful=doubtful))
         return Decision(self.version, tuple(sorted(hits, key=lambda hit: hit.span)))
 
-    def _find(self, plain: Normalized) -> Iterator[tuple[str, tuple[int, int], bool]]:
-        """(rule, span, doubtful): certain evidence before doubtful, long before short."""
-        found = [(rule, plain.span(start, end), False) for rule, start, end in find_words(self._plain, plain)]
-        for regex, rule in self._regexes:
-            found += [(rule, plain.span(*match.span()), False) for match in regex.finditer(plain.text) if match.group()]
+    def _find(self, plain: Normalized) -> Iterator[Evidence]:
+        for owner, start, end in self._plain.find(plain):
+            yield Evidence(owner, plain.span(start, end), doubtful=False)
+        for regex, owner in self._regexes:
+            for match in regex.finditer(plain.text):
+                if match.group():
+                    yield Evidence(owner, plain.span(*match.span()), doubtful=False)
         folded = fold(plain)
-        found += [(rule, folded.span(start, end), is_doubtful(folded, start, end)) for rule, start, end in find_words(self._folded, folded)]
-        yield from sorted(found, key=lambda item: (item[2], item[1][0] - item[1][1]))
+        for owner, start, end in self._folded.find(folded):
+            yield Evidence(owner, folded.span(start, end), is_doubtful(folded, start, end))
+        for owner, span in self._disguises.find(plain, folded):
+            yield Evidence(owner, span, doubtful=False)
+
+    def _united(self, found: Iterable[Evidence]) -> Iterator[Evidence]:
+        """Words as they are; of pairs, the two sides where they stand near each other."""
+        last: dict[Owner, Evidence] = {}
+        for evidence in sorted(found, key=lambda one: one.span):
+            owner = evidence.owner
+            if owner.pair < 0:
+                yield evidence
+                continue
+            other = last.get(owner._replace(side=1 - owner.side))
+            if other and evidence.span[0] - other.span[1] <= self._rules[owner.rule].pairs[owner.pair].within:
+                span = other.span[0], max(other.span[1], evidence.span[1])
+                yield Evidence(Owner(owner.rule), span, evidence.doubtful or other.doubtful)
+            last[owner] = evidence
 
     def _prove(self, bundle: RuleBundle) -> None:
         wrong = [
@@ -108,18 +142,13 @@ def load_rules(path: Path | None = None) -> PromptRules:
     return PromptRules(read_bundle(path))
 
 
-def find_words(tree: WordTree, where: Normalized) -> Iterator[tuple[str, int, int]]:
-    """(owner, start, end) of each word; one that begins or ends with a Latin letter must stand alone there."""
-    for owner, start, end in tree.find(where.text):
-        if not glued(where, start, start + 1) and not glued(where, end, end - 1):
-            yield owner, start, end
-
-
-def glued(where: Normalized, at: int, inner: int) -> bool:
-    """Whether letters go on across the edge `at` of a word; in "a s-e-x" the other separator ends the word. `inner` is the gap inside it."""
-    if not (0 < at < len(where.text) and is_word(where.text[at - 1]) and is_word(where.text[at])):
-        return False
-    return where.letters[at].gap == where.letters[inner].gap
+def words_of(rule: Rule) -> Iterator[tuple[str, Owner]]:
+    """Each spelling of each word of a rule, and whose it is."""
+    for word in rule.words:
+        yield from ((spelling, Owner(rule.id)) for spelling in spellings(word))
+    for at, pair in enumerate(rule.pairs):
+        for side, words in enumerate((pair.these, pair.those)):
+            yield from ((spelling, Owner(rule.id, at, side)) for word in words for spelling in spellings(word))
 
 
 def make_hit(rule: Rule, prompt: str, span: tuple[int, int], *, doubtful: bool) -> Hit:

@@ -19,12 +19,21 @@ DEFAULT_RULES = Path(__file__).parent / "rules" / "default.yaml"
 NOT_LINEAR = re.compile(r"[*+]|\{\d*,\}|\)\{|\)\?\{|\(\?P=|\(\?R|\(\?\(")
 LONGEST_REPEAT = 40
 MOST_RANGES = 2
+# Each may double the ways to match: (a?a?a?…)aaa…
+MOST_OPTIONAL = 6
+MOST_CHOICES = 6
 
 
 def check_word(word: str) -> str:
     text = normalize(word).text
     if len(text.strip()) < 2:
         raise ValueError(f"word {word!r} has fewer than two letters after normalising; it would hit nearly everything")
+    return word
+
+
+def check_part(word: str) -> str:
+    if not normalize(word).text.strip():
+        raise ValueError(f"word {word!r} has no letters after normalising")
     return word
 
 
@@ -37,6 +46,10 @@ def check_regex(pattern: str) -> str:
         raise ValueError(
             f"regex {pattern!r} may take too long: no * and +, no repeated group, at most {MOST_RANGES} ranges {{m,n}} with n ≤ {LONGEST_REPEAT}"
         )
+    bare = re.sub(r"\[[^]]*\]", "", bare)
+    optional, choices = len(re.findall(r"(?<!\()\?", bare)), len(re.findall(r"\((?!\?[=!<])[^()]*\|", bare))
+    if optional > MOST_OPTIONAL or choices > MOST_CHOICES:
+        raise ValueError(f"regex {pattern!r} may take too long: at most {MOST_OPTIONAL} times ? and {MOST_CHOICES} groups with |")
     try:
         re.compile(pattern)
     except re.error as error:
@@ -48,8 +61,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Pair(Strict):
+    """One of `these` and one of `those`, in either order, with at most `within` characters between. `{1-17}岁` means each of 1岁 to 17岁."""
+
+    these: tuple[Annotated[str, AfterValidator(check_part)], ...] = Field(min_length=1)
+    those: tuple[Annotated[str, AfterValidator(check_part)], ...] = Field(min_length=1)
+    within: int = Field(ge=0, le=80)
+
+
 class Rule(Strict):
-    """`scope` quoted: only text between quotation marks counts, which is what the picture will show as writing."""
+    """`scope` quoted: only text between quotation marks counts, which is what the picture will show as writing.
+
+    `severe`: its words are also looked for behind marks and digits within them (po-rn, p*rn, 裸0体), at the price of a rare false hit.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     category: str = Field(min_length=1)
@@ -58,11 +82,13 @@ class Rule(Strict):
     suggestion: str = Field(min_length=1, description="what to write instead; shown to the customer")
     words: tuple[Annotated[str, AfterValidator(check_word)], ...] = ()
     regex: tuple[Annotated[str, AfterValidator(check_regex)], ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    severe: bool = False
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.words and not self.regex:
-            raise ValueError(f"rule {self.id!r} has neither words nor regex")
+        if not self.words and not self.regex and not self.pairs:
+            raise ValueError(f"rule {self.id!r} has neither words nor regex nor pairs")
         return self
 
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from factory.postprocess.fold import is_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from factory.postprocess.normalize import Normalized
+
+
+SHORTEST_SPELLED = 3
+
+
+class Owner(NamedTuple):
+    """Whose word it is: a rule's, or, where `pair` is not negative, one `side` (0 or 1) of that pair of the rule."""
+
+    rule: str
+    pair: int = -1
+    side: int = 0
 
 
 class Node:
@@ -13,27 +29,63 @@ class Node:
 
     def __init__(self) -> None:
         self.next: dict[str, Node] = {}
-        self.owners: list[str] = []
+        self.owners: list[Owner] = []
 
 
 class WordTree:
     """A trie over characters; each word belongs to an owner."""
 
-    def __init__(self, words: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, words: Iterable[tuple[str, Owner]]) -> None:
         self._root = Node()
         for word, owner in words:
             node = self._root
             for character in word:
                 node = node.next.setdefault(character, Node())
-            node.owners.append(owner)
+            if owner not in node.owners:
+                node.owners.append(owner)
+        self._heads = re.compile("|".join(head(first, node) for first, node in self._root.next.items()) or "(?!)")
 
-    def find(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """Every (owner, start, end), overlapping ones too."""
-        for start in range(len(text)):
-            node: Node | None = self._root
-            for end in range(start, len(text)):
-                node = node.next.get(text[end]) if node else None
-                if node is None:
-                    break
-                for owner in node.owners:
-                    yield owner, start, end + 1
+    def find(self, where: Normalized) -> Iterator[tuple[Owner, int, int]]:
+        """Every (owner, start, end), overlapping ones too; a word that begins or ends with a Latin letter must stand alone there."""
+        starts = [match.start() for match in self._heads.finditer(where.text)]
+        # Beside a gap a Latin word may begin within letters: "a s-e-x".
+        starts += [at - back for at in where.gaps for back in (0, 1) if where.text[at - back].isascii()]
+        for start in starts:
+            for owner, end in self._from(where.text, start):
+                latin = where.text[start:end].isascii()
+                spelled = latin and end - start > SHORTEST_SPELLED
+                if glued(where, start, start + 1, latin=latin, spelled=spelled) or glued(where, end, end - 1, latin=latin, spelled=spelled):
+                    continue
+                yield owner, start, end
+
+    def _from(self, text: str, start: int) -> Iterator[tuple[Owner, int]]:
+        node = self._root
+        for end in range(start, len(text)):
+            following = node.next.get(text[end])
+            if following is None:
+                return
+            node = following
+            for owner in node.owners:
+                yield owner, end + 1
+
+
+def head(first: str, node: Node) -> str:
+    """A pattern for the two first characters of words; a Latin one is not looked for within Latin letters."""
+    apart = f"(?<![a-z]{first})" if first.isascii() and first.isalpha() else ""
+    follows = "" if node.owners else f"(?=[{''.join(map(re.escape, node.next))}])"
+    return re.escape(first) + apart + follows
+
+
+def glued(where: Normalized, at: int, inner: int, *, latin: bool, spelled: bool) -> bool:
+    """Whether letters go on across the edge `at` of a word; in "a s-e-x" the other separator ends the word. `inner` is the gap inside it.
+
+    A digit beside a Latin word ends it too: heroin123. So does any letter where letters stand one by one: b i g p o r n.
+    """
+    if not (0 < at < len(where.text) and is_word(where.text[at - 1]) and is_word(where.text[at])):
+        return False
+    own, outside = (at, at - 1) if inner > at else (at - 1, at)
+    if latin and where.text[own].isalpha() and where.text[outside].isdigit():
+        return False
+    if spelled and at in where.gaps:
+        return False
+    return where.gaps.get(at, "") == where.gaps.get(inner, "")

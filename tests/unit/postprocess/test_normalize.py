@@ -13,14 +13,13 @@ TEXTS = st.lists(st.one_of(TRICKY, st.characters()), max_size=40).map("".join)
 @settings(deadline=None, max_examples=300)
 def test_every_letter_points_at_the_character_it_came_from(text):
     for form in (normalize(text), fold(normalize(text))):
-        assert len(form.text) == len(form.letters)
-        last = 0
-        for letter in form.letters:
-            assert 0 <= letter.start < letter.end <= len(text)
-            assert letter.start >= last
-            last = letter.start
-    for letter in normalize(text).letters:
-        assert letter.text in normalize(text[letter.start : letter.end]).text
+        assert len(form.text) == len(form.starts) == len(form.ends)
+        assert list(form.starts) == sorted(form.starts)
+        assert all(0 <= start < end <= len(text) for start, end in zip(form.starts, form.ends, strict=True))
+        assert all(0 < at < len(form.text) for at in form.gaps)
+    plain = normalize(text)
+    for letter, start, end in zip(plain.text, plain.starts, plain.ends, strict=True):
+        assert letter in normalize(text[start:end]).text
 
 
 @given(TEXTS)
@@ -50,6 +49,13 @@ def test_normalising_twice_changes_nothing_more_than_once(text):
         ("體", "体"),
         ("姦", "奸"),
         ("𝐡", "h"),
+        ("ᴘ", "p"),
+        ("🅿", "p"),
+        ("🅐", "a"),
+        ("ք", "p"),
+        ("Ꮲ", "p"),
+        ("ꓑ", "p"),
+        ("ø", "o"),
         ("ⓗ", "h"),
         ("ѕ", "s"),
         ("\u200b", ""),

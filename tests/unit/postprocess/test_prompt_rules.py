@@ -10,6 +10,7 @@ from factory.errors import Invalid, Refused
 from factory.postprocess.prompt_filter import PromptFilter
 from factory.postprocess.prompt_rules import PromptRules, load_rules
 from factory.postprocess.rule_bundle import DEFAULT_RULES, RuleBundle, read_bundle
+from factory.postprocess.spellings import spellings
 
 from .drafts import make_spec
 
@@ -159,12 +160,49 @@ def test_a_wrong_file_says_where(tmp_path, parts, pointer):
     assert refused.value.code == "invalid_policy"
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "a*", "(a{1,9}){1,9}", r"(a)\1", "a{2,}", "a{1,500}", "a{1,9}b{1,9}c{1,9}"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a+)+$", "a*", "(a{1,9}){1,9}", r"(a)\1", "a{2,}", "a{1,500}", "a{1,9}b{1,9}c{1,9}", "(" + "a?" * 30 + ")" + "a" * 30, "(a|a)" * 30],
+)
 def test_a_regex_that_may_take_long_is_refused(tmp_path, pattern):
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump(bundle(rules=[rule(regex=[pattern])]), allow_unicode=True), encoding="utf-8")
     with pytest.raises(Invalid, match="regex"):
         read_bundle(path)
+
+
+def test_the_widest_regex_that_passes_is_quick():
+    pattern = "a?" * 6 + "(a|a)" * 6 + "b"
+    rules = rules_of(rules=[rule(regex=[pattern])], hit="坏词")
+    started = time.thread_time()
+    rules.evaluate("a" * 500)
+    assert time.thread_time() - started < 5
+
+
+def test_pairs_hit_in_either_order_and_only_near():
+    pair = {"these": ["苹果", "box", "{1-17}岁"], "those": ["红"], "within": 3}
+    rules = rules_of(rules=[rule(pairs=[pair])], hit="坏词", allow=["红茶"])
+    for prompt in ("苹果红", "红 苹果", "红boxes", "the boxes 红", "12岁红", "红123苹果"):
+        assert rules.evaluate(prompt).blocked, prompt
+    for prompt in ("苹果", "红", "苹果很大很大红", "苹果红茶", "112岁红", "18岁红", "boxer红"):
+        assert not rules.evaluate(prompt).hits, prompt
+    assert rules.evaluate("一个苹果，红").hits[0].matched == "苹果，红"
+
+
+def test_marks_inside_a_word_count_for_severe_rules_only():
+    severe = rules_of(rules=[rule(words=["坏词", "badword"], severe=True)])
+    lenient = rules_of(rules=[rule(words=["坏词", "badword"])])
+    for prompt in ("bad-word", "b*dword", "badw#rd", "b@dword", "bad3word", "坏0词", "坏x词", "bad-w*rds"):
+        assert severe.evaluate(prompt).blocked, prompt
+        assert not lenient.evaluate(prompt).hits, prompt
+    for prompt in ("badworder", "b-d word", "b*dger", "bad. word"):
+        assert not severe.evaluate(prompt).hits, prompt
+
+
+@pytest.mark.parametrize(("word", "many"), [("toy", "toys"), ("baby", "babies"), ("box", "boxes"), ("church bell", "church bells")])
+def test_latin_words_bring_their_plurals(word, many):
+    assert list(spellings(word)) == [word, many]
+    assert rules_of(rules=[rule(words=["坏词", word])]).evaluate(f"two {many}!").blocked
 
 
 @pytest.mark.parametrize("content", ["", "[]", "name: [", "rules: !!python/object:os.system x"])
@@ -212,7 +250,29 @@ def test_a_prompt_that_is_too_long_is_not_let_through():
         RULES.evaluate("a" * 8001)
 
 
-@pytest.mark.parametrize("unit", ["“", '"', "毒 ", "s.", "a", "儿童", "child ", "1", "ﷺ", "\u200b", "nude ", "*"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "“",
+        '"',
+        "毒 ",
+        "s.",
+        "a",
+        "儿童",
+        "child ",
+        "1",
+        "ﷺ",
+        "\u200b",
+        "nude ",
+        "*",
+        "p*rn ",
+        "a-",
+        "裸0体",
+        "child nude ",
+        "n u d e ",
+        "1岁",
+    ],
+)
 def test_no_prompt_takes_long(unit):
     prompt = (unit * 8000)[:8000]
     started = time.thread_time()
