@@ -285,6 +285,7 @@ def test_a_misspelt_name_of_the_rows_is_called_unknown(client):
 
 def test_a_batchs_own_id_that_equals_another_batchs_id_hides_nothing(client):
     first = client.post(BATCHES, json=ROWS).json()
-    shadow = client.post(BATCHES, params={"external_id": first["id"]}, json=ROWS).json()
+    send = {"params": {"external_id": first["id"]}, "json": ROWS}
+    shadow = client.post(BATCHES, **send, headers={"Idempotency-Key": "k1"}).json()
     assert client.get(f"{BATCHES}/{first['id']}").json()["id"] == first["id"] != shadow["id"]
-    assert client.post(BATCHES, params={"external_id": first["id"]}, json=ROWS).json()["id"] == shadow["id"]
+    assert client.post(BATCHES, **send, headers={"Idempotency-Key": "k2"}).json()["id"] == shadow["id"]

@@ -7,6 +7,7 @@ import time
 import uuid
 
 import pytest
+from sqlalchemy import event
 
 from tests.integration.api.finishing import CONTENT, finish_all
 
@@ -118,6 +119,23 @@ def test_cancel_is_idempotent_and_its_receipt_is_kept_under_a_key(client):
     assert (bare["status"], bare["receipt"]["canceled"]) == ("canceled", 0)
     actions = [event["action"] for event in client.get(job["links"]["events"]).json()["data"]]
     assert actions == ["job.canceled", "job.submitted"]
+
+
+def test_a_cancel_takes_one_connection(client, db):
+    """Whoever holds one and waits for a second stands still as soon as all who hold the others do the same."""
+    in_use = []
+
+    def counted(*_: object) -> None:
+        in_use.append(db.engine.pool.checkedout())
+
+    order = client.post(JOBS, json={"prompt": "a"}).json(), client.post("/api/v1/batches", json=[{"prompt": "a"}]).json()
+    event.listen(db.engine, "checkout", counted)
+    try:
+        answers = [client.post(one["links"]["cancel"], headers={"Idempotency-Key": one["id"]}) for one in order]
+    finally:
+        event.remove(db.engine, "checkout", counted)
+    assert [answer.json()["receipt"]["canceled"] for answer in answers] == [1, 1]
+    assert set(in_use) == {1}
 
 
 def test_a_refused_prompt_names_rule_and_words_and_is_logged(client):

@@ -79,17 +79,3 @@ def test_a_stream_without_a_length_ends_at_the_limit(served):
     except httpx.WriteError:  # the server closed the door before all of it was sent
         return
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-
-
-def test_cancels_with_keys_need_one_connection_each(served):
-    """Sixty at once, three for each connection: whoever needed a second one would wait for those who hold the first."""
-    jobs = [served.post(JOBS, json={"prompt": "a"}).json()["id"] for _ in range(60)]
-    start = threading.Barrier(60)
-
-    def cancel(job: str) -> tuple[int, str, int]:
-        start.wait()
-        answer = served.post(f"{JOBS}/{job}/cancel", headers={"Idempotency-Key": f"cancel-{job}"})
-        return answer.status_code, answer.json().get("status"), answer.json().get("receipt", {}).get("canceled")
-
-    with ThreadPoolExecutor(60) as threads:
-        assert set(threads.map(cancel, jobs)) == {(200, "canceled", 1)}
