@@ -1,48 +1,74 @@
-"""sweep_objects: stored files that no asset names are deleted, once they are old enough that nobody can still be closing them."""
+"""sweep_objects: stored files of our own jobs that no asset names are deleted, once they are old enough that nobody can still be closing them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import select, text, tuple_
 
 from factory.db import Database
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.jobs.find_assets import known_keys
+from factory.logs import get_logger
 from factory.storage import Storage, StoredObject
-from factory.storage.naming import object_key
+from factory.storage.naming import parse_object_key
 
+log = get_logger(__name__)
 PAGE = 500
+OWNERS = "factory-owners.txt/"  # a dot, so that it can be no tenant's folder
 
 
 def sweep_objects(db: Database, storage: Storage, *, older_than: timedelta) -> int:
     """Returns how many objects were deleted. A running attempt's object stays, however old: its close may be on its way.
 
-    The order makes it safe at any age: an object is listed, then the running attempts are read, then the assets. An
-    attempt that had stored it and closes meanwhile is found in one or the other. Keep `older_than` above the age of the
-    oldest database backup that may be restored.
+    Only an object named after a job of this database can go, and none while another factory uses this storage too.
+    The order makes it safe at any age: an object is listed, then the jobs are read, then the assets. An attempt that
+    had stored it and closes meanwhile is found in one or the other. Keep `older_than` above the age of the oldest
+    database backup that may be restored.
     """
+    if others := _other_owners(db, storage):
+        log.warning("nothing swept: the storage has other owners; delete the marks of those that are gone", marks=others)
+        return 0
     oldest = datetime.now(UTC) - older_than
     swept = 0
     for page in _pages(item for item in storage.list() if item.modified_at < oldest):
-        kept = _keys_of_running(db)
-        kept |= known_keys(db, [item.key for item in page])
-        for item in page:
-            if item.key not in kept:
-                storage.delete(item.key)
-                swept += 1
+        orphans = _orphans_of_jobs(db, page)
+        for key in orphans - known_keys(db, list(orphans)):
+            storage.delete(key)
+            swept += 1
     return swept
 
 
-def _keys_of_running(db: Database) -> set[str]:
+def _other_owners(db: Database, storage: Storage) -> list[str]:
+    """Leave the mark of this database; returns the marks of others. A database restored into another server is another one."""
+    with db.transaction() as session:
+        server, name = session.execute(text("SELECT system_identifier, current_database() FROM pg_control_system()")).one()
+    content = f"The factory of database {name!r} of server {server} keeps its pictures here.\n".encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    own = f"{OWNERS}{sha256[:16]}"
+    storage.put(own, content, media_type="text/plain; charset=utf-8", sha256=sha256, filename="owner.txt")
+    return sorted({item.key for item in storage.list(OWNERS)} - {own})
+
+
+def _orphans_of_jobs(db: Database, page: Iterable[StoredObject]) -> set[str]:
+    """The keys that were given to an attempt of a job of ours, without those of attempts that still run."""
+    named = {item.key: parts for item in page if (parts := parse_object_key(item.key))}
+    columns = Job.tenant, Job.project, Job.day, Job.seq
     with db.transaction() as session:
         rows = session.execute(
-            select(Job.tenant, Job.project, Job.day, Job.seq, Job.attempt).where(Job.status == JobStatus.RUNNING.value)
+            select(*columns, Job.attempt, Job.status).where(tuple_(*columns).in_({parts[:4] for parts in named.values()}))
         ).all()
-    return {object_key(*row) for row in rows}
+    last = {tuple(row[:4]): (row.attempt, row.status == JobStatus.RUNNING.value) for row in rows}
+    orphans = set()
+    for key, parts in named.items():
+        attempt, (given, runs) = parts[4], last.get(parts[:4], (0, False))
+        if attempt < given or (attempt == given and not runs):
+            orphans.add(key)
+    return orphans
 
 
 def _pages(items: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:

@@ -11,6 +11,7 @@ from factory.errors import Invalid, Problem
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RESERVED = set('/\\:*?"<>|')  # separators and what Windows forbids: people unpack our files there
+_OBJECT_KEY = re.compile(r"([^/]+)/([^/]+)/\2_(\d{8})_(\d{6,})(?:\.a(\d+))?\.png")
 _PROJECT_BYTES = 200  # file systems end at 255, the rest of the name takes up to 40
 
 
@@ -22,6 +23,19 @@ def object_key(tenant: str, project: str, day: date, seq: int, attempt: int) -> 
     if attempt < 1:
         raise _bad("attempt", attempt, "must be 1 or more")
     return f"{tenant}/{project}/{name if attempt == 1 else f'{name[:-4]}.a{attempt}.png'}"
+
+
+def parse_object_key(key: str) -> tuple[str, str, date, int, int] | None:
+    """What `object_key` made `key` of; None for every other key."""
+    found = _OBJECT_KEY.fullmatch(key)
+    if found is None:
+        return None
+    tenant, project, day, seq, attempt = found.groups()
+    try:
+        parts = tenant, project, date(int(day[:4]), int(day[4:6]), int(day[6:])), int(seq), int(attempt or 1)
+        return parts if object_key(*parts) == key else None
+    except (Invalid, ValueError):
+        return None
 
 
 def file_name(project: str, day: date, seq: int) -> str:

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from factory.errors import Conflict, FactoryError, NotFound, Permanent, StorageDown
+from factory.errors import Conflict, FactoryError, Invalid, NotFound, Permanent, StorageDown
 from factory.storage import Access, StoredObject
 from factory.storage.links import check_seconds
 from factory.storage.naming import check_key, check_prefix, content_disposition
@@ -107,7 +107,9 @@ class S3Storage:
         with self._server():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for found in page.get("Contents", []):
-                    yield StoredObject(found["Key"], found["Size"], None, found["LastModified"])
+                    with contextlib.suppress(Invalid):  # a stranger's object, or the placeholder of a folder
+                        check_key(found["Key"])
+                        yield StoredObject(found["Key"], found["Size"], None, found["LastModified"])
 
     def delete(self, key: str) -> None:
         check_key(key)

@@ -37,5 +37,6 @@ def tick() -> dict[str, int]:
 def sweep() -> dict[str, int]:
     """Objects that no asset names, and answers to orders of yesterday."""
     settings = load_settings()
+    forgotten = forget_old_keys(database())
     swept = sweep_objects(database(), build_storage(settings), older_than=timedelta(seconds=settings.sweep_after_seconds))
-    return {"objects": swept, "idempotency_keys": forget_old_keys(database())}
+    return {"objects": swept, "idempotency_keys": forgotten}

@@ -344,3 +344,12 @@ def test_a_vanished_folder_is_down_and_forgiven(tmp_path):
 def test_a_wrong_url_says_what_is_wrong(url, says):
     with pytest.raises(Permanent, match=says):
         open_storage(url)
+
+
+def test_an_object_that_we_could_not_name_is_not_listed(moto):
+    """Consoles leave `demo/` behind for an empty folder: a list that yields it would end whoever deletes what it lists."""
+    storage = open_s3(moto)
+    put(storage, KEY, PICTURE)
+    for stranger in ("demo/", "acme/.hidden"):
+        storage._client.put_object(Bucket=storage.bucket, Key=stranger, Body=b"")
+    assert [item.key for item in storage.list()] == [KEY]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.errors import Invalid
-from factory.storage.naming import check_key, content_disposition, file_name, object_key
+from factory.storage.naming import check_key, content_disposition, file_name, object_key, parse_object_key
 
 DAY = date(2026, 11, 1)
 PUNCTUATION = ["a/b", "/", "\\", "C:", "a*", "a?", 'a"', "<a>", "a|b", "../../x", ".", "..", "a..b", ".git", "a.", "-rf", "~"]
@@ -21,6 +21,31 @@ def test_the_name_never_has_the_attempt_and_the_key_has_it_from_the_second_on():
     assert object_key("acme", "summer", DAY, 7, 1) == "acme/summer/summer_20261101_000007.png"
     assert object_key("acme", "summer", DAY, 7, 12) == "acme/summer/summer_20261101_000007.a12.png"
     assert object_key("acme", "summer", DAY, 1_234_567, 1).endswith("_1234567.png")
+
+
+@pytest.mark.parametrize(("project", "attempt"), [("双11·大促", 1), ("a_20261101_000001", 3), ("a.a2", 2)])
+def test_a_key_says_what_it_was_made_of(project, attempt):
+    assert parse_object_key(object_key("acme", project, DAY, 7, attempt)) == ("acme", project, DAY, 7, attempt)
+
+
+STRANGERS = [
+    "logo.png",
+    "acme/summer/logo.png",
+    "acme/a/b_20261101_000007.png",
+    "acme/a/a_20261399_000007.png",
+    "acme/a/a_20261101_000007.jpg",
+]
+TWINS = [
+    "acme/a/a_20261101_0000007.png",
+    "acme/a/a_20261101_000007.a1.png",
+    "acme/a/a_20261101_000007.a02.png",
+    "Acme/a/a_20261101_000007.png",
+]
+
+
+@pytest.mark.parametrize("key", STRANGERS + TWINS)
+def test_a_name_that_we_never_give_is_no_key_of_ours(key):
+    assert parse_object_key(key) is None
 
 
 @pytest.mark.parametrize("project", ["双11", "秋冬 新品（男装）", "SKU-42_v1.2", "夏日「清凉」·特惠！", "a" * 64, "字" * 64])
