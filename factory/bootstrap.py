@@ -27,6 +27,7 @@ from factory.postprocess.prompt_filter import PromptFilter
 from factory.postprocess.prompt_rules import PromptRules, load_rules
 from factory.settings import Settings
 from factory.storage import Storage, open_storage
+from factory.storage.own_folder import own_folder
 from factory.storage.spool import Spool
 from factory.workers.engines import ENGINES, Engine
 from factory.workers.engines.late import LateEngine
@@ -99,20 +100,22 @@ def build_engines(settings: Settings) -> dict[str, Engine]:
 
 
 def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorker:
-    """One GPU process with its threads running."""
+    """One GPU process with its threads running. What may fail comes before the first thread: a failed call leaves none behind."""
     db = build_database(settings, pool_size=6)
     name = worker_name(settings)
     lease = timedelta(seconds=settings.lease_seconds)
     cache = PipelineCache(build_engines(settings), settings.checkpoints_dir, budget_bytes=settings.vram_bytes or vram_budget())
     rules = build_rules(settings)
+    chain, storage = build_chain(settings, rules), build_storage(settings)
+    # What an earlier process of this name spooled is stale: its leases are gone and its jobs are drawn again.
+    spool = Spool(own_folder(settings.data_dir / "spool", name), settings.spool_pictures, max_age_seconds=0)
     stations = Stations(
         db=db,
-        chain=build_chain(settings, rules),
+        chain=chain,
         policy_version=rules.version,
-        storage=build_storage(settings),
+        storage=storage,
         keeper=LeaseKeeper(db, lease),
-        # What an earlier process of this name spooled is stale: its leases are gone and its jobs are drawn again.
-        waiting_room=WaitingRoom(Spool(settings.data_dir / "spool" / name, settings.spool_pictures, max_age_seconds=0)),
+        waiting_room=WaitingRoom(spool),
         rules=retry_rules(settings),
         journal=journal,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Container
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -96,6 +96,7 @@ def clean(message: Any, queue: str, known: Container[str]) -> dict[str, Any] | N
 
 def _moment(given: Any) -> str | None:
     try:
-        return datetime.fromisoformat(given).isoformat()
-    except (TypeError, ValueError):
+        # Celery takes offsets of whole minutes only.
+        return datetime.fromisoformat(given).astimezone(UTC).isoformat()
+    except (TypeError, ValueError, OverflowError):
         return None

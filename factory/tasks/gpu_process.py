@@ -30,15 +30,23 @@ def start() -> None:
     if os.environ.get(ROLE_VARIABLE) != "gpu" or _worker is not None:
         return
     settings = load_settings()
-    if settings.worker_metrics_port:
-        start_http_server(settings.worker_metrics_port)
     _worker = build_gpu_worker(settings, journal=_events)
+    _serve_metrics(settings.worker_metrics_port)
     try:
         _worker.warm_up()
         metrics.worker_ready.set(1)
     except FactoryError as fault:
         # Each job will say the same of its checkpoint; a worker that does not start says it to nobody.
         log.error("warm-up failed", code=fault.code, detail=str(fault))
+
+
+def _serve_metrics(port: int) -> None:
+    """A taken port costs the numbers of this worker, not its pictures."""
+    try:
+        if port:
+            start_http_server(port)
+    except OSError as fault:
+        log.error("no metrics: set FACTORY_WORKER_METRICS_PORT to a free port", port=port, fault=str(fault))
 
 
 def work_one_shift(*, hostname: str, shift_id: str) -> ShiftSummary:

@@ -27,24 +27,29 @@ EXIT_CODE = 70  # EX_SOFTWARE: supervisors that restart on failure only must see
 
 
 class Watchdog:
-    """`queue` is the list in Redis that this worker should be eating from; `patience` is seconds."""
+    """`queue` is the list in Redis that this worker should be eating from; `patience` is seconds.
+
+    They are counted in looks: while the machine sleeps, or this process is stopped, nobody looks.
+    """
 
     def __init__(self, redis: Redis, queue: str, patience: float) -> None:
-        self._redis, self._queue, self._patience = redis, queue, patience
-        self._last_seen_well = time.monotonic()
+        self._redis, self._queue = redis, queue
+        self._pause = min(LOOK_SECONDS, patience / 3)
+        self._looks = round(patience / self._pause)
+        self._bad_looks = 0
 
     def looks_wedged(self) -> bool:
-        """True when messages have waited for longer than `patience` while nothing was received or running here."""
-        if state.active_requests or state.reserved_requests or not self._waiting():
-            self._last_seen_well = time.monotonic()
-        return time.monotonic() - self._last_seen_well > self._patience
+        """One look. True when at each of the last ones messages waited while nothing was received or running here."""
+        busy = state.active_requests or state.reserved_requests or not self._waiting()
+        self._bad_looks = 0 if busy else self._bad_looks + 1
+        return self._bad_looks > self._looks
 
     def received(self, **_: Any) -> None:
-        self._last_seen_well = time.monotonic()
+        self._bad_looks = 0
 
     def watch(self) -> None:
         while not self.looks_wedged():
-            time.sleep(min(LOOK_SECONDS, self._patience / 3))
+            time.sleep(self._pause)
         log.critical("worker consumes nothing while work waits; exiting", queue=self._queue)
         # The worker's own loop sees this, ends in order and exits with the code; one whose loop is stuck does not.
         state.should_stop = EXIT_CODE
