@@ -5,25 +5,29 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from factory.cli.exit_codes import OneLineErrors
-from factory.cli.output import Json, print_json, print_table
+from factory.cli.output import Json, moment, print_json, print_table
+from factory.cli.own_ids import our_id
+
+if TYPE_CHECKING:
+    from factory.cli.client import Client
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Read and export the generation log.")
-Job = Annotated[str | None, typer.Option(help="Of this job.")]
-Batch = Annotated[str | None, typer.Option(help="Of this batch.")]
+Job = Annotated[str | None, typer.Option(help="Of this job: our id or yours.")]
+Batch = Annotated[str | None, typer.Option(help="Of this batch: our id or yours.")]
 Sku = Annotated[str | None, typer.Option(help="Of this SKU.")]
 User = Annotated[str | None, typer.Option(help="Ordered for this user.")]
 Key = Annotated[str | None, typer.Option(help="Ordered or done with this key (its prefix).")]
 Model = Annotated[str | None, typer.Option(help="Drawn with this checkpoint.")]
 Seed = Annotated[str | None, typer.Option(help="Drawn with this seed.")]
 Decision = Annotated[str | None, typer.Option(help="What the rules decided: allow or blocked.")]
-Action = Annotated[str | None, typer.Option(help="What happened, as job.started.")]
-Since = Annotated[str | None, typer.Option(help="Then or later, as 2026-11-20T08:00:00+08:00.")]
-Until = Annotated[str | None, typer.Option(help="Before then.")]
+Action = Annotated[str | None, typer.Option(help="What happened, as job.started; what rules refused is prompt.rejected.")]
+Since = Annotated[str | None, typer.Option(help="Then or later, as 2026-11-20T08:00:00+08:00; without a zone it is UTC.")]
+Until = Annotated[str | None, typer.Option(help="Before then; without a zone it is UTC.")]
 Limit = Annotated[int, typer.Option(min=0, help="Newest first; 0 = all.")]
 
 
@@ -108,7 +112,7 @@ def export(
     wanted |= {"action": action, "since": since, "until": until}
     written = 0
     with connect() as client:
-        pieces = client.lines("/audit/export", kind=kind.value, format=form.value, **wanted)
+        pieces = client.lines("/audit/export", kind=kind.value, format=form.value, **_by_our_ids(client, wanted))
         target = out.open("wb") if out else sys.stdout.buffer
         try:
             for piece in pieces:
@@ -122,6 +126,7 @@ def export(
 
 
 RECORD = ("at", "sku", "checkpoint", "seed", "policy_version", "decision", "label_profile", "worker", "asset_key")
+REFUSALS = "no such refusals. A refused prompt has no record: it is an event, see `factory audit events --action prompt.rejected`"
 EVENT = ("at", "action", "actor", "job_id", "sku", "was", "became", "attempt")
 
 
@@ -129,8 +134,16 @@ def _show(kind: str, wanted: dict[str, Any], columns: tuple[str, ...], limit: in
     from factory.cli.client import connect
 
     with connect() as client:
-        found = list(client.pages(f"/audit/{kind}", limit=limit, **wanted))
+        found = list(client.pages(f"/audit/{kind}", limit=limit, **_by_our_ids(client, wanted)))
     if as_json:
         return print_json(found)
-    rows = ([row[name][:19].replace("T", " ") if name == "at" else row[name] for name in columns] for row in found)
-    return print_table([name.replace("_", " ") for name in columns], rows, empty=f"no such {kind}")
+    rows = ([moment(row[name]) if name == "at" else row[name] for name in columns] for row in found)
+    return print_table(
+        [name.replace("_", " ") for name in columns],
+        rows,
+        empty=REFUSALS if kind == "records" and wanted.get("decision") == "blocked" else f"no such {kind}",
+    )
+
+
+def _by_our_ids(client: Client, wanted: dict[str, Any]) -> dict[str, Any]:
+    return {**wanted, "job": our_id(client, "jobs", wanted["job"]), "batch": our_id(client, "batches", wanted["batch"])}

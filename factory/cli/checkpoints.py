@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from factory.cli.exit_codes import OneLineErrors
-from factory.cli.output import Json, print_json, print_table
+from factory.cli.output import Json, moment, print_json, print_table
 from factory.cli.settings_here import open_database, operator, settings_here
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Register and list checkpoints.")
@@ -22,15 +22,21 @@ def add(
     name: Annotated[str, typer.Option(help="Name to order it by; default: the folder's.")] = "",
     native_side: Annotated[int, typer.Option(help="Width and height in pixels of an order that names none.")] = 1024,
     *,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that open jobs were ordered with; those jobs will fail.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Hash a checkpoint's files and make it orderable. Workers look for it in their checkpoints folder under its name."""
-    from factory.cli.checkpoint_files import register_folder
+    """Hash a checkpoint's files and make it orderable. Workers look for it in their checkpoints folder under its name.
+
+    A new version wants a new name: jobs ordered before keep the files that they were ordered with.
+    """
+    from factory.cli.checkpoint_files import register_folder, warning
 
     folder = folder.resolve()
     expected = settings_here().checkpoints_dir.resolve() / (name or folder.name)
     with open_database() as db:
-        added = register_folder(db, folder, engine=engine, name=name, native_side=native_side, operator=operator())
+        added = register_folder(db, folder, engine=engine, name=name, native_side=native_side, operator=operator(), force=force)
+    if added.stranded:
+        typer.echo(f"warning: {warning(added.name, added.stranded)}", err=True)
     if expected != folder and not expected.exists():
         typer.echo(f"Workers look for it in {expected}: copy or link it there on each GPU node.", err=True)
     if as_json:
@@ -55,7 +61,7 @@ def show(*, as_json: Json = False) -> None:
             row["sha256"][:16] + "…",
             f"{row['bytes'] / 1e6:.1f} MB",
             row["native_side"],
-            f"{row['registered_at']:%Y-%m-%d %H:%M}",
+            moment(row["registered_at"]),
         ]
         for row in rows
     )

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from factory.cli.exit_codes import OneLineErrors, Usage
-from factory.cli.output import Json, print_json, print_table, status
+from factory.cli.exit_codes import Failed, OneLineErrors, Usage
+from factory.cli.output import Json, count, moment, print_json, print_table, status
+from factory.cli.own_ids import our_id
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, show, cancel and replay jobs.")
 Limit = Annotated[int, typer.Option(min=0, help="Newest first; 0 = all.")]
@@ -16,23 +17,27 @@ Limit = Annotated[int, typer.Option(min=0, help="Newest first; 0 = all.")]
 @app.command("list")
 def find(
     *,
-    status: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
-    batch: Annotated[str | None, typer.Option()] = None,
-    sku: Annotated[str | None, typer.Option()] = None,
-    model: Annotated[str | None, typer.Option(help="Checkpoint.")] = None,
-    project: Annotated[str | None, typer.Option()] = None,
-    user: Annotated[str | None, typer.Option()] = None,
-    campaign: Annotated[str | None, typer.Option()] = None,
-    cost_centre: Annotated[str | None, typer.Option()] = None,
-    tag: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="queued, running, succeeded, rejected, failed, canceled or expired; may be repeated.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Of this batch: our id or yours.")] = None,
+    sku: Annotated[str | None, typer.Option(help="Of exactly this SKU.")] = None,
+    model: Annotated[str | None, typer.Option(help="Ordered from this checkpoint.")] = None,
+    project: Annotated[str | None, typer.Option(help="Of this project.")] = None,
+    user: Annotated[str | None, typer.Option(help="Ordered for this user.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Of this campaign.")] = None,
+    cost_centre: Annotated[str | None, typer.Option(help="Paid by this cost centre.")] = None,
+    tag: Annotated[str | None, typer.Option(help="With this tag.")] = None,
     q: Annotated[str | None, typer.Option(help="Found in the prompt.")] = None,
-    since: Annotated[str | None, typer.Option(help="Ordered then or later, as 2026-11-20T08:00:00+08:00.")] = None,
-    until: Annotated[str | None, typer.Option(help="Ordered before.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Ordered then or later, as 2026-11-20T08:00:00+08:00; without a zone it is UTC.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Ordered before then; without a zone it is UTC.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List jobs, newest first. Filters are named as in the API."""
+    """List jobs, newest first. Filters are named as in the API; all of them must fit. Tables show UTC."""
     wanted = {"batch": batch, "sku": sku, "model": model, "project": project, "user": user, "campaign": campaign}
     wanted |= {"cost_centre": cost_centre, "tag": tag, "q": q, "since": since, "until": until}
     _list("/jobs", {**wanted, "status": status, **_metadata(metadata or [])}, limit, as_json=as_json)
@@ -62,13 +67,16 @@ def cancel(job: Annotated[str, typer.Argument(help="Our id or yours.")], *, as_j
     from factory.cli.client import connect
 
     with connect() as client:
-        receipt = client.post(f"/jobs/{job}/cancel")
-    return print_json(receipt) if as_json else typer.echo(f"{job}: {receipt['status']}")
+        answer = client.post(f"/jobs/{job}/cancel")
+    if as_json:
+        return print_json(answer)
+    status, stopped = answer["status"], answer["receipt"]["canceled"]
+    return typer.echo(f"{job}: {status}" if stopped else f"{job} had already ended ({status}); nothing was canceled")
 
 
 @app.command()
 def replay(
-    job: Annotated[str | None, typer.Argument(help="Its id; leave out with --all.")] = None,
+    job: Annotated[str | None, typer.Argument(help="Our id or yours; leave out with --all.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter of the tenant.")] = False,
     as_json: Json = False,
@@ -79,15 +87,20 @@ def replay(
     if (job is None) != everything:
         raise Usage("name one job, or all of them with --all")
     with connect() as client:
-        count = client.post("/dead-letters/replay", params={"job": job})["replayed"]
-    return print_json({"replayed": count}) if as_json else typer.echo(f"{count} dead letters wait in the queue again.")
+        replayed = client.post("/dead-letters/replay", params={"job": our_id(client, "jobs", job)})["replayed"]
+    if as_json:
+        print_json({"replayed": replayed})
+    elif replayed or everything:
+        typer.echo(f"put back into the queue: {count(replayed, 'dead letter')}")
+    if job is not None and not replayed:
+        raise Failed(f"{job} is no dead letter; nothing was replayed: `factory jobs dead-letters` lists them")
 
 
 def _list(path: str, wanted: dict[str, Any], limit: int, *, as_json: bool, columns: tuple[str, ...] = ()) -> None:
     from factory.cli.client import connect
 
     with connect() as client:
-        found = list(client.pages(path, limit=limit, **wanted))
+        found = list(client.pages(path, limit=limit, **{**wanted, "batch": our_id(client, "batches", wanted.get("batch"))}))
     if as_json:
         return print_json(found)
     columns = columns or ("id", "status", "sku", "project", "model", "attempt", "created_at")
@@ -100,7 +113,7 @@ def _cell(name: str, value: Any) -> Any:
         return status(value)
     if name == "error" and value:
         return f"{value.get('code')}: {value.get('detail')}"
-    return value[:19].replace("T", " ") if name.endswith("_at") and value else value
+    return moment(value) if name.endswith("_at") else value
 
 
 def _flat(job: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from factory.cli.exit_codes import OneLineErrors, Usage
-from factory.cli.output import Json, print_json, print_table
+from factory.cli.output import Json, moment, print_json, print_table
 from factory.cli.settings_here import open_database, operator
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def show(tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")]
     if as_json:
         return print_json(keys)
     columns = ("prefix", "tenant", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
-    cells = ([", ".join(row[name]) if name == "scopes" else _minute(row[name]) for name in columns] for row in keys)
+    cells = (
+        [", ".join(row[name]) if name == "scopes" else moment(row[name]) if name.endswith("_at") else row[name] for name in columns]
+        for row in keys
+    )
     return print_table(
         [name.removesuffix("_at").replace("_", " ") for name in columns], cells, empty="no keys: `factory keys create --tenant …`"
     )
@@ -89,7 +92,3 @@ def _scopes(names: list[str] | None) -> list[Scope]:
 def _row(key: ApiKey) -> dict[str, Any]:
     names = ("id", "prefix", "tenant", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
     return {name: getattr(key, name) for name in names}
-
-
-def _minute(value: Any) -> Any:
-    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WITHOUT_TERMINAL = 180
-NEVER_BROKEN = {"id", "batch", "job id", "prefix", "at", "created", "status"}
+NEVER_BROKEN = {"id", "batch", "job id", "prefix", "at", "created", "dead lettered", "status"}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
@@ -23,6 +24,19 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else WITHOUT_TERMINAL, highlight=False)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(value: str | datetime | None) -> str | None:
+    """A time as tables show it: UTC, to the second, and saying so."""
+    if not value:
+        return None
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def print_json(value: Any) -> None:

@@ -151,12 +151,15 @@ class RunningStack:
             db.close()
 
     def _register(self, engine: str) -> None:
-        from factory.cli.checkpoint_files import register_folder
+        from factory.cli.checkpoint_files import register_folder, warning
         from factory.db import Database
 
         db = Database(self.stack.postgres.app_url, pool_size=1)
         try:
-            register_folder(db, self.home.checkpoints / "demo", engine=engine, native_side=256, operator=operator(), if_changed=True)
+            folder = self.home.checkpoints / "demo"
+            added = register_folder(db, folder, engine=engine, native_side=256, operator=operator(), if_changed=True, force=True)
+            if added.stranded:
+                self.say(f"WARNING: {warning(added.name, added.stranded)}. Order them again, or put the old files back")
         finally:
             db.close()
 

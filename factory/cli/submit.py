@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed, Usage
-from factory.cli.output import Json, print_json, print_table
+from factory.cli.output import Json, count, print_json, print_table
 
 if TYPE_CHECKING:
     from factory.cli.client import Client
@@ -44,7 +44,10 @@ def submit(
     save: Annotated[Path | None, typer.Option(help="Wait, and download the pictures into this folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Order pictures: `submit skus.csv --wait` or `submit --prompt "a red mug, 红色马克杯"`."""
+    """Order pictures: `submit skus.csv --wait` or `submit --prompt "a red mug, 红色马克杯"`.
+
+    Exits 1 when a row was refused, or when it waited and a picture was not delivered; the other rows are ordered all the same.
+    """
     from factory.cli.client import connect
 
     if (file is None) == (prompt is None):
@@ -69,13 +72,21 @@ def _order_file(client: Client, file: str, head: dict[str, Any], *, wait: bool, 
     if not as_json:
         _say_what_was_taken(batch)
     if not wait:
-        return print_json(batch) if as_json else typer.echo(batch["id"])
+        print_json(batch) if as_json else typer.echo(batch["id"])
+        return _complain_of_refusals(batch)
     done = follow(client, [batch["id"]], quiet=as_json)
     if save is not None:
         for job in client.pages(f"/batches/{batch['id']}/jobs", limit=0, status="succeeded"):
             client.save(job, save)
-        typer.echo(f"saved {done[0]['counts']['succeeded']} pictures in {save}", err=True)
-    return report(done, as_json=as_json)
+        typer.echo(f"saved {count(done[0]['counts']['succeeded'], 'picture')} in {save}", err=True)
+    report(done, as_json=as_json)
+    return _complain_of_refusals(batch)
+
+
+def _complain_of_refusals(batch: dict[str, Any]) -> None:
+    if refused := batch["rows_refused"]:
+        said = "1 row was" if refused == 1 else f"{refused} rows were"
+        raise Failed(f"{said} refused, what else there is was ordered; `GET /api/v1/batches/{batch['id']}` says why, row by row")
 
 
 def _order_one(client: Client, order: dict[str, Any], *, wait: bool, save: Path | None, as_json: bool) -> None:
@@ -120,7 +131,7 @@ def media_type(file: str, content: bytes) -> str:
 def _say_what_was_taken(batch: dict[str, Any]) -> None:
     for warning in batch["warnings"]:
         typer.echo(f"warning: {warning['detail']}", err=True)
-    typer.echo(f"{batch['rows_accepted']} rows ordered, {batch['rows_refused']} refused", err=True)
+    typer.echo(f"{count(batch['rows_accepted'], 'row')} ordered, {batch['rows_refused']} refused", err=True)
     errors = batch.get("row_errors") or []
     if errors:
         print_table(["row", "field", "why"], ([error["row"], error["pointer"].lstrip("/"), error["detail"]] for error in errors[:10]))

@@ -39,5 +39,15 @@ def report(batches: list[dict[str, Any]], *, as_json: bool) -> None:
             for batch in batches
         )
         print_table(["batch", "project", "status", "delivered", "not delivered", "rows refused"], rows)
-    if any(batch["status"] != "completed" for batch in batches):
-        raise Failed("not every picture was delivered: see `factory jobs list --batch … --status failed`")
+    if hints := [_hint(batch) for batch in batches if batch["status"] != "completed"]:
+        raise Failed(f"not every picture was delivered: {'; '.join(hints)}")
+
+
+def _hint(batch: dict[str, Any]) -> str:
+    """How a batch ended, and the command that lists what it owes."""
+    from factory.cli.progress import ENDED_BADLY, troubles
+
+    options = "".join(f" --status {name}" for name in ENDED_BADLY if batch["counts"].get(name))
+    if not options:
+        return f"batch {batch['id']} is {batch['status']}"
+    return f"{troubles(batch)}, see `factory jobs list --batch {batch['id']}{options}`"

@@ -4,16 +4,22 @@ import csv
 import hashlib
 import json
 import os
+import re
+import shlex
+import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
+import launcher
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from factory.cli import app
+from factory.cli.client import Client
 from factory.embedded.guarded import Guarded
 from factory.embedded.ports import free_port
 from factory.workers.engines.simulated import write_checkpoint
@@ -200,7 +206,7 @@ def test_the_doctor_without_settings_still_answers(tmp_path, monkeypatch):
 def test_orders_and_their_log_over_http(api, tmp_path):
     run(api, "checkpoints", "add", str(write_checkpoint(tmp_path / "default")), "--engine", "simulated", "--native-side", "256")
     table = "sku,prompt\nA-1,a red mug\nA-2,红色马克杯\nA-3,\n"
-    batch = json.loads(run(api, "submit", "-", "--project", "spring", "--json", stdin=table).stdout)
+    batch = json.loads(run(api, "submit", "-", "--project", "spring", "--json", stdin=table, code=1).stdout)
     assert (batch["rows_accepted"], batch["rows_refused"]) == (2, 1)
     queued = rows(api, "jobs", "list", "--batch", batch["id"], "--status", "queued")
     assert [job["sku"] for job in queued] == ["A-2", "A-1"]
@@ -211,6 +217,79 @@ def test_orders_and_their_log_over_http(api, tmp_path):
     assert rows(api, "audit", "records") == []
     assert "multiple of 16" in run(api, "submit", "--prompt", "a cup", "--size", "100x100", code=1).stderr
     assert "ops" in run(api, "jobs", "dead-letters", code=1).stderr
+
+
+def test_own_ids_are_understood_and_nothing_done_is_said(api):
+    batch = json.loads(run(api, "submit", "-", "--external-id", "mine-1", "--json", stdin="external_id,prompt\nrow-1,a red cup\n").stdout)
+    job = rows(api, "jobs", "list", "--batch", "mine-1")[0]
+    assert job["batch_id"] == batch["id"]
+    assert {event["action"] for event in rows(api, "audit", "events", "--batch", "mine-1")} == {"job.submitted", "batch.submitted"}
+    assert {event["job_id"] for event in rows(api, "audit", "events", "--job", "row-1")} == {job["id"]}
+    assert "no-such" in run(api, "jobs", "list", "--batch", "no-such", code=1).stderr
+    assert run(api, "jobs", "cancel", "row-1").stdout == "row-1: canceled\n"
+    assert run(api, "jobs", "cancel", "row-1").stdout == "row-1 had already ended (canceled); nothing was canceled\n"
+    operator = json.loads(run(api, "keys", "create", "--tenant", "acme", "--scope", "ops", "--scope", "jobs:read", "--json").stdout)
+    ops = {**api, "FACTORY_API_KEY": operator["secret"]}
+    for name in ("row-1", job["id"]):
+        assert f"{name} is no dead letter; nothing was replayed" in run(ops, "jobs", "replay", name, code=1).stderr
+    assert "0 dead letters" in run(ops, "jobs", "replay", "--all").stdout
+    hint = run(api, "watch", "mine-1", code=1).stderr
+    assert f"1 canceled, see `factory jobs list --batch {batch['id']} --status canceled`" in " ".join(hint.split())
+
+
+def test_refused_rows_are_a_failure_and_counted_in_words(api):
+    answer = run(api, "submit", "-", stdin='prompt\na red cup\n""\n,\n', code=1)
+    assert "1 row ordered, " in answer.stderr
+    assert "refused, what else there is was ordered" in answer.stderr
+    assert answer.stdout.strip().splitlines()[-1] in {row["batch_id"] for row in rows(api, "jobs", "list")}
+
+
+def test_times_say_their_zone_and_refusals_point_to_events(api):
+    job = rows(api, "jobs", "list", "--limit", "1")[0]
+    shown = datetime.fromisoformat(job["created_at"]).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    for words in (("jobs", "list"), ("jobs", "show", job["id"]), ("audit", "events", "--job", job["id"])):
+        assert shown in run(api, *words).stdout
+    assert re.search(r"\d\d:\d\d:\d\dZ", run(api, "keys", "list").stdout)
+    nothing = run(api, "audit", "records", "--decision", "blocked", "--sku", "no-such").stdout
+    assert "factory audit events --action prompt.rejected" in nothing
+
+
+def test_replacing_files_that_jobs_wait_for_is_refused_unless_forced(api, tmp_path):
+    folder = write_checkpoint(tmp_path / "portrait")
+    register = ("checkpoints", "add", str(folder), "--engine", "simulated", "--native-side", "256")
+    before = rows(api, *register)
+    job = json.loads(run(api, "submit", "--prompt", "a cup", "--model", "portrait", "--json").stdout)
+    (folder / "card.json").write_text((folder / "card.json").read_text() + " ")
+    refused = run(api, *register, code=1).stderr
+    assert "1 open job was ordered with other files of this name" in refused
+    assert "--force" in refused
+    assert {row["name"]: row["sha256"] for row in rows(api, "checkpoints", "list")}["portrait"] == before["sha256"]
+    forced = run(api, *register, "--force", "--json")
+    assert json.loads(forced.stdout)["stranded"] == 1
+    assert "will fail on workers that have only the new ones" in forced.stderr
+    run(api, "jobs", "cancel", job["id"])
+    write_checkpoint(folder)
+    assert rows(api, *register)["stranded"] == 0
+
+
+def test_the_command_line_that_readme_shows_runs(api, tmp_path):
+    shown = re.search(r"`\.venv/bin/factory (submit [^`]+)`", (ROOT / "README.md").read_text())
+    assert shown
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    command = [str(launcher.write(tmp_path, ROOT)), *shlex.split(shown.group(1)), "--project", "readme"]
+    waiting = subprocess.Popen(command, env={**os.environ, **api}, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (found := rows(api, "jobs", "list", "--project", "readme", "--limit", "0")):
+        assert waiting.poll() is None, waiting.communicate()
+        assert time.monotonic() < until
+    with Client(api["FACTORY_URL"], api["FACTORY_API_KEY"]) as client:
+        client.post(f"/batches/{found[0]['batch_id']}/cancel")  # nobody draws here
+    said, complaint = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert found[0]["batch_id"] in said
+    assert f"{len(found)} canceled, see `factory jobs list --batch {found[0]['batch_id']} --status canceled`" in complaint
 
 
 def test_the_log_is_exported_as_lines_and_as_a_table(api, tmp_path):
