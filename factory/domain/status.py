@@ -18,11 +18,15 @@ class JobStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a running job is doing, for people."""
+    """What a running job is doing. A worker that vanishes while it loads or generates may have died of that job."""
 
+    CLAIMED = "claimed"
     LOADING = "loading"
     GENERATING = "generating"
     FINISHING = "finishing"
+
+
+DRAWING = frozenset({Phase.LOADING, Phase.GENERATING})
 
 
 class Lane(StrEnum):

@@ -24,38 +24,47 @@ AVOIDED_FOR = timedelta(seconds=60)
 CLAIMED = (JOBS.c.worker, JOBS.c.project, JOBS.c.day, JOBS.c.seq, JOBS.c.spec, JOBS.c.created_at)
 
 
-def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence[str] = ()) -> Claim | None:
+def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence[str] = (), ahead: bool = False) -> Claim | None:
     """Take one queued job, or None when nothing can be taken now.
 
-    `resident` names the checkpoints that this worker holds. `FOR UPDATE SKIP LOCKED` lets any number of workers ask
-    at once; each claim raises `attempt`, the fencing token of every later write.
+    `resident` names the checkpoints that this worker holds; `ahead` says that it will draw another one first.
+    `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the fencing token of
+    every later write.
     """
     now = db.now()
+    phase = Phase.CLAIMED if ahead else Phase.GENERATING
+    while True:
+        with db.transaction() as session:
+            row = _take(session, now, worker, lease, resident, phase)
+            if row is None:
+                return None
+            try:
+                return _claim(row)
+            except ValidationError as fault:
+                _fail(session, now, row, fault)
+
+
+def _take(
+    session: Session, now: ColumnElement[Any], worker: str, lease: timedelta, resident: Sequence[str], phase: Phase
+) -> Row[Any] | None:
     lists = [_first(*wanted, *_takeable(now, worker)) for wanted in _lists(resident)]
-    with db.transaction() as session:
-        rows = change_status(
-            session,
-            pick(JOBS.c.id == func.coalesce(*lists)).with_for_update(of=JOBS, skip_locked=True),
-            JobStatus.RUNNING,
-            now=now,
-            action=AuditAction.JOB_STARTED,
-            actor=Actor("worker", worker),
-            values={
-                "attempt": JOBS.c.attempt + 1,
-                "worker": worker,
-                "lease_until": now + lease,
-                "phase": Phase.GENERATING.value,
-                "started_at": now,
-            },
-            returning=CLAIMED,
-        )
-        if not rows:
-            return None
-        try:
-            return _claim(rows[0])
-        except ValidationError as fault:
-            _fail(session, now, rows[0], fault)
-    return claim_job(db, worker=worker, lease=lease, resident=resident)
+    rows = change_status(
+        session,
+        pick(JOBS.c.id == func.coalesce(*lists)).with_for_update(of=JOBS, skip_locked=True),
+        JobStatus.RUNNING,
+        now=now,
+        action=AuditAction.JOB_STARTED,
+        actor=Actor("worker", worker),
+        values={
+            "attempt": JOBS.c.attempt + 1,
+            "worker": worker,
+            "lease_until": now + lease,
+            "phase": phase.value,
+            "started_at": now,
+        },
+        returning=CLAIMED,
+    )
+    return rows[0] if rows else None
 
 
 def _fail(session: Session, now: ColumnElement[Any], row: Row[Any], fault: ValidationError) -> None:

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
 
 from factory.db import Database
-from factory.errors import Conflict, DatabaseDown, LeaseLost
+from factory.errors import Conflict, DatabaseDown, Transient
 from factory.jobs.close_job import close_job
 from factory.jobs.finish_picture import FinishedPicture
 from factory.storage import Storage
 
 
 def store(finished: FinishedPicture, storage: Storage) -> None:
-    """Put the object under the key of this attempt. Raises StorageDown; LeaseLost when that key holds other bytes."""
+    """Put the object under the key of this attempt. Raises StorageDown; Transient when that key holds other bytes."""
     record = finished.record
     try:
         storage.put(record.key, finished.content, media_type=record.media_type, sha256=record.sha256, filename=record.filename)
     except Conflict as fault:
-        # One attempt has one key: other bytes under it mean that somebody else is this attempt.
-        raise LeaseLost(job_id=str(finished.claim.job_id), attempt=finished.claim.attempt) from fault
+        # Left there under an earlier database. If another worker is this attempt by now, the end of ours is fenced off.
+        raise Transient(f"the storage holds another file as {record.key!r}; the next attempt has a name of its own") from fault
 
 
 def close_when_possible(db: Database, finished: FinishedPicture, require: Callable[[], None]) -> None:

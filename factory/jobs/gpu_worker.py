@@ -108,7 +108,9 @@ class GpuWorker:
         """The next job, its checkpoint loaded meanwhile."""
         claim = self._claim(loading)
         if claim is not None and claim.spec.checkpoint not in (loading, *self.gpu.resident()):
+            self._stations.keeper.hold(claim, Phase.LOADING)
             self.gpu.prefetch(claim.spec)
+            self._stations.keeper.hold(claim, Phase.CLAIMED)
         return claim
 
     def _claim_at_a_place(self, go_on: Callable[[], bool]) -> Claim | None:
@@ -123,9 +125,12 @@ class GpuWorker:
             self._stations.keeper.drop(claim)
 
     def _claim(self, *loading: str) -> Claim | None:
+        """With `loading`, the checkpoint of the picture that is drawn first."""
         started = time.perf_counter()
         try:
-            claim = claim_job(self._stations.db, worker=self.name, lease=self._lease, resident=[*self.gpu.resident(), *loading])
+            claim = claim_job(
+                self._stations.db, worker=self.name, lease=self._lease, resident=[*self.gpu.resident(), *loading], ahead=bool(loading)
+            )
         except DatabaseDown:
             metrics.claims_total.labels("database_down").inc()
             time.sleep(DATABASE_RETRY_SECONDS)
@@ -134,7 +139,7 @@ class GpuWorker:
         metrics.claims_total.labels("empty" if claim is None else "claimed").inc()
         if claim is not None:
             metrics.job_wait_seconds.observe(max(0.0, (datetime.now(UTC) - claim.created_at).total_seconds()))
-            self._stations.keeper.hold(claim, Phase.LOADING if claim.spec.checkpoint not in self.gpu.resident() else Phase.GENERATING)
+            self._stations.keeper.hold(claim, Phase.CLAIMED if loading else Phase.GENERATING)
         return claim
 
     def _draw(self, claim: Claim, summary: ShiftSummary) -> None:
@@ -143,6 +148,7 @@ class GpuWorker:
         started = time.perf_counter()
         try:
             keeper.require(claim)
+            keeper.hold(claim, Phase.GENERATING if claim.spec.checkpoint in self.gpu.resident() else Phase.LOADING)
             self._stations.journal.started(claim)
             self._stations.chain.check(claim.spec)
 

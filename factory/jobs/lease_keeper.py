@@ -26,13 +26,17 @@ class LeaseKeeper:
         self._phases: dict[Claim, Phase] = {}
         self._lost: set[Claim] = set()
         self._guard = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
         self._thread.start()
 
     def hold(self, claim: Claim, phase: Phase = Phase.GENERATING) -> None:
+        """From now on `claim` is renewed, as in `phase`. That a claim made ahead begins to be drawn is noted in the table at once."""
         with self._guard:
+            begins = self._phases.get(claim) is Phase.CLAIMED and phase is not Phase.CLAIMED
             self._phases[claim] = phase
+        if begins:
+            self._wake.set()
 
     def drop(self, claim: Claim) -> None:
         with self._guard:
@@ -51,6 +55,7 @@ class LeaseKeeper:
 
     def close(self) -> None:
         self._stop.set()
+        self._wake.set()
         self._thread.join(timeout=5)
 
     def tick(self) -> None:
@@ -60,7 +65,7 @@ class LeaseKeeper:
         if not asked:
             return
         held = renew_leases(self._db, asked, self._lease)
-        missing = [claim for claim in asked if claim.job_id not in held]
+        missing = [claim for claim in asked if claim not in held]
         if missing:
             # A claim whose job has just succeeded is about to be dropped: that is no loss.
             self._stop.wait(DROP_SECONDS)
@@ -72,7 +77,11 @@ class LeaseKeeper:
                     log.info("lease lost", job_id=str(claim.job_id), attempt=claim.attempt)
 
     def _run(self) -> None:
-        while not self._stop.wait(min(TICK_SECONDS, self._lease.total_seconds() / 4)):
+        while not self._stop.is_set():
+            self._wake.wait(min(TICK_SECONDS, self._lease.total_seconds() / 4))
+            self._wake.clear()
+            if self._stop.is_set():
+                return
             try:
                 self.tick()
             except DatabaseDown:

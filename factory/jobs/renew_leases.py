@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -15,22 +14,23 @@ from factory.domain.status import Phase
 from factory.jobs.held import held
 
 
-def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) -> set[uuid.UUID]:
-    """Extend each lease that its claim still holds and note its phase; returns the ids still held.
+def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) -> set[Claim]:
+    """Extend each lease that its claim still holds and note its phase; returns the claims still held.
 
-    A claim whose id is missing from the answer was canceled, or its lease ran out and another worker has the job.
+    A claim that is missing from the answer was canceled, or its lease ran out and another attempt has the job, maybe by the same worker.
     Asked each second, it writes only when a third of the lease is gone or the phase has changed.
     """
     now = db.now()
     with db.transaction() as session:
         due = Job.lease_until < now + lease * 2 / 3
-        rows = session.execute(select(Job.id, Job.phase, due).where(or_(*(and_(*held(claim)) for claim in claims)))).all()
-        found = {job_id: (phase, is_due) for job_id, phase, is_due in rows}
+        rows = session.execute(select(Job.id, Job.attempt, Job.phase, due).where(or_(*(and_(*held(claim)) for claim in claims)))).all()
+        found = {(job_id, attempt): (phase, is_due) for job_id, attempt, phase, is_due in rows}
         # Locked in id order, as a cancel locks them: neither can wait for the other in a circle.
         for claim, phase in sorted(claims.items(), key=lambda item: item[0].job_id):
-            if claim.job_id in found and found[claim.job_id] != (phase.value, False):
+            key = claim.job_id, claim.attempt
+            if key in found and found[key] != (phase.value, False):
                 until = case((due, now + lease), else_=Job.lease_until)
                 renewed = update(Job).where(*held(claim)).values(lease_until=until, phase=phase.value).returning(Job.id)
                 if session.execute(renewed).scalar() is None:
-                    del found[claim.job_id]
-    return set(found)
+                    del found[key]
+    return {claim for claim in claims if (claim.job_id, claim.attempt) in found}

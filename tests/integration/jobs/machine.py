@@ -50,7 +50,7 @@ workers = st.sampled_from(WORKERS)
 # How a call ends for whoever made it. "lost": the process died after the commit; "died": before it.
 ends = st.sampled_from(("returned", "returned", "returned", "lost", "died"))
 resident = st.sampled_from(((), ("default",), ("other",), ("default", "other")))
-deeds = st.sampled_from(("renew", "renew", "close", "close", "release", *FAULTS))
+deeds = st.sampled_from((*Phase, "close", "close", "release", *FAULTS))
 which = st.integers(0, 99)
 CROWD = 3  # few open jobs at a time, so that the same one meets several workers
 
@@ -107,7 +107,7 @@ class JobsMachine(RuleBasedStateMachine):
 
     # Tests that plant a bug replace one of these.
     close_job: ClassVar[Callable[..., None]] = staticmethod(close_job)
-    renew_leases: ClassVar[Callable[..., set[uuid.UUID]]] = staticmethod(renew_leases)
+    renew_leases: ClassVar[Callable[..., set[Claim]]] = staticmethod(renew_leases)
     requeue_lost_jobs: ClassVar[Callable[..., Any]] = staticmethod(requeue_lost_jobs)
 
     def __init__(self, db: MortalDatabase, sql: psycopg.Connection) -> None:
@@ -199,17 +199,17 @@ class JobsMachine(RuleBasedStateMachine):
         job.become("rejected" if "forbidden" in prompt else "queued")
         self.jobs[job.id] = job
 
-    @step(some("queued"), weight=3, worker=workers, resident=resident, end=ends)
-    def claim(self, worker: str, resident: tuple[str, ...], end: str) -> None:
+    @step(some("queued"), weight=3, worker=workers, resident=resident, ahead=st.booleans(), end=ends)
+    def claim(self, worker: str, resident: tuple[str, ...], ahead: bool, end: str) -> None:
         """A claim whose worker died after the commit is known to nobody: only its lease will free the job."""
         best = best_for(list(self.jobs.values()), worker, resident, self.now)
-        claim = self.call(end, lambda: claim_job(self.db, worker=worker, lease=LEASE, resident=resident))
+        claim = self.call(end, lambda: claim_job(self.db, worker=worker, lease=LEASE, resident=resident, ahead=ahead))
         if end == "died" and claim is Died:
             return
         if claim is not Died:
             assert (claim and claim.job_id) == (best and best.id), f"{claim} instead of {best}"
         if best is not None:
-            best.take(worker, self.now + LEASE)
+            best.take(worker, self.now + LEASE, ahead=ahead)
             if claim is not Died:
                 assert (claim.attempt, claim.worker) == (best.attempt, worker)
                 self.claims.append(claim)
@@ -229,9 +229,9 @@ class JobsMachine(RuleBasedStateMachine):
         self.do(self.leftovers[number % len(self.leftovers)], deed, end)
 
     def do(self, claim: Claim, deed: str | Exception, end: str) -> None:
-        if deed == "renew":
+        if isinstance(deed, Phase):
             self.clock.advance(25)
-            self.renew(claim, Phase.FINISHING, end)
+            self.renew(claim, deed, end)
         elif deed == "close":
             self.close(claim, end)
         elif deed == "release":
@@ -251,9 +251,9 @@ class JobsMachine(RuleBasedStateMachine):
         still = self.call(end, lambda: self.renew_leases(self.db, {claim: phase}, LEASE))
         if still is Died and end == "died":
             return
-        assert still is Died or still == ({job.id} if holds else set())
+        assert still is Died or still == ({claim} if holds else set())
         if holds:
-            job.renew(self.now, LEASE)
+            job.renew(self.now, LEASE, phase.value)
 
     def close(self, claim: Claim, end: str) -> None:
         """A worker that died in between and comes back closes again: the second time there is nothing to close."""
@@ -349,7 +349,7 @@ class JobsMachine(RuleBasedStateMachine):
         """Whoever works stalls for longer than a lease; upkeep takes the jobs back, and the next worker comes."""
         self.stall(61)
         self.requeue("returned")
-        self.claim(worker, (), "returned")
+        self.claim(worker, (), False, "returned")
 
     @step(lambda self: any(job.dead_letter for job in self.jobs.values()), weight=1, end=ends)
     def replay(self, end: str) -> None:
@@ -369,7 +369,7 @@ class JobsMachine(RuleBasedStateMachine):
         waiting = count_waiting(self.db)
         statuses = [job.status for job in self.jobs.values()]
         assert (waiting.queued, waiting.running) == (statuses.count("queued"), statuses.count("running"))
-        self.claim(worker, (), "returned")
+        self.claim(worker, (), False, "returned")
 
     @invariant()
     def rows_are_what_the_model_says(self) -> None:
@@ -378,7 +378,8 @@ class JobsMachine(RuleBasedStateMachine):
         check_invariants(rows.values())
         for job in self.jobs.values():
             row = rows[job.id]
-            assert (row.status, row.attempt, row.worker, row.lease_until) == (job.status, job.attempt, job.worker, job.lease_until)
+            assert (row.status, row.attempt, row.worker, row.phase) == (job.status, job.attempt, job.worker, job.phase)
+            assert row.lease_until == job.lease_until
             assert (row.not_before, row.avoid_worker) == (job.not_before, job.avoid_worker)
             assert (row.failures, row.lost_leases, row.dead) == (job.failures, job.lost_leases, job.dead_letter)
             assert [(event.was, event.became, event.attempt) for event in row.events] == job.changes, "the log is not what happened"
@@ -399,7 +400,7 @@ class JobsMachine(RuleBasedStateMachine):
         self.clock.advance(61)
         self.expire("returned")
         for _ in self.jobs:
-            self.claim(lonely, (), "returned")
+            self.claim(lonely, (), False, "returned")
             if any(job.status == "running" for job in self.jobs.values()):
                 self.close(self.holders[0], "returned")
         self.rows_are_what_the_model_says()

@@ -26,6 +26,7 @@ class Known:
     status: str = ""
     attempt: int = 0
     worker: str | None = None
+    phase: str | None = None
     lease_until: datetime | None = None
     not_before: datetime | None = None
     avoid_worker: str | None = None
@@ -38,7 +39,7 @@ class Known:
         self.changes.append((self.status or None, status, self.attempt))
         self.status = status
         if status != "running":
-            self.worker = self.lease_until = None
+            self.worker = self.lease_until = self.phase = None
 
     def is_held_by(self, claim: Claim) -> bool:
         return (self.status, self.attempt, self.worker) == ("running", claim.attempt, claim.worker)
@@ -48,12 +49,14 @@ class Known:
             return False
         return self.avoid_worker != worker or bool(self.not_before and self.not_before <= now - AVOIDED_FOR)
 
-    def take(self, worker: str, until: datetime) -> None:
+    def take(self, worker: str, until: datetime, *, ahead: bool) -> None:
         self.attempt += 1
         self.become("running")
+        self.phase = "claimed" if ahead else "generating"
         self.worker, self.lease_until = worker, until
 
-    def renew(self, now: datetime, lease: timedelta) -> None:
+    def renew(self, now: datetime, lease: timedelta, phase: str) -> None:
+        self.phase = phase
         if self.lease_until and self.lease_until < now + lease * 2 / 3:
             self.lease_until = now + lease
 
@@ -74,8 +77,10 @@ class Known:
             self.become("queued")
 
     def lose(self, now: datetime, max_lost_leases: int) -> None:
-        self.lost_leases += 1
-        if self.lost_leases >= max_lost_leases:
+        """Only a job that was being drawn may be what its worker died of."""
+        drawn = self.phase in ("loading", "generating")
+        self.lost_leases += drawn
+        if drawn and self.lost_leases >= max_lost_leases:
             self.dead_letter = True
             self.become("failed")
         else:

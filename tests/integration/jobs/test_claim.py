@@ -123,3 +123,10 @@ def test_a_spec_that_cannot_be_read_fails_and_blocks_nobody(db: Database, caller
     assert take(db).job_id == next_one
     assert (job_row(sql, unreadable)["status"], job_row(sql, unreadable)["error"]["code"]) == ("failed", "permanent")
     assert chain(sql, unreadable)[1:] == [("job.started", "queued", "running", 1), ("job.failed", "running", "failed", 1)]
+
+
+def test_a_thousand_specs_that_cannot_be_read_are_failed_by_one_claim(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    submit_rows(db, caller, [{} for _ in range(1000)])
+    sql.execute("UPDATE jobs SET spec = spec - 'seed'")
+    assert claim_job(db, worker="w1", lease=LEASE) is None
+    assert sql.execute("SELECT DISTINCT status FROM jobs").fetchall() == [("failed",)]

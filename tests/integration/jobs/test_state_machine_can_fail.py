@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from factory.domain.audit_event import Actor, AuditAction, AuditEvent
 from factory.domain.claim import Claim
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
+from factory.domain.status import Phase as DrawingPhase
 from factory.jobs.change_status import RELEASED
 from tests.integration.jobs.books import Books, Clock
 from tests.integration.jobs.machine import JobsMachine, MortalDatabase, run
@@ -36,7 +36,6 @@ SEARCH = settings(
     suppress_health_check=list(HealthCheck),
 )
 close_module = importlib.import_module("factory.jobs.close_job")
-renew_module = importlib.import_module("factory.jobs.renew_leases")
 requeue_module = importlib.import_module("factory.jobs.requeue_lost_jobs")
 Plant = Callable[[pytest.MonkeyPatch], type[JobsMachine]]
 
@@ -46,9 +45,17 @@ def close_without_fencing(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
     return JobsMachine
 
 
-def renew_for_everybody(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
-    patch.setattr(renew_module, "held", lambda claim: [Job.id == claim.job_id, Job.status == JobStatus.RUNNING.value])
-    return JobsMachine
+def renew_for_everybody(_: pytest.MonkeyPatch) -> type[JobsMachine]:
+    """A heartbeat that asks for the job and not for the attempt."""
+
+    def renew(db: Database, claims: Mapping[Claim, Any], lease: timedelta) -> set[Claim]:
+        claim, phase = next(iter(claims.items()))
+        with db.transaction() as session:
+            running = update(Job).where(Job.id == claim.job_id, Job.status == JobStatus.RUNNING.value)
+            until = running.values(lease_until=db.now() + lease, phase=phase.value).returning(Job.id)
+            return {claim} if session.scalar(until) else set()
+
+    return type("RenewsForEverybody", (JobsMachine,), {"renew_leases": staticmethod(renew)})
 
 
 def close_and_log_afterwards(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
@@ -102,12 +109,12 @@ def close_and_log_afterwards(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
 def renew_what_was_requeued(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
     """A heartbeat that steals its job back from the queue."""
 
-    def steal(db: Database, claims: Mapping[Claim, Any], lease: timedelta) -> set[uuid.UUID]:
+    def steal(db: Database, claims: Mapping[Claim, Any], lease: timedelta) -> set[Claim]:
         claim = next(iter(claims))
         with db.transaction() as session:
             stolen = update(Job).where(Job.id == claim.job_id, Job.attempt == claim.attempt, Job.status.in_(["queued", "running"]))
             again = stolen.values(status="running", worker=claim.worker, lease_until=db.now() + lease).returning(Job.id)
-            return set(session.scalars(again))
+            return {claim} if session.scalar(again) else set()
 
     return type("StealsBack", (JobsMachine,), {"renew_leases": staticmethod(steal)})
 
@@ -125,6 +132,11 @@ def forget_when_a_lost_job_waits(patch: pytest.MonkeyPatch) -> type[JobsMachine]
     return JobsMachine
 
 
+def blame_all_that_a_lost_worker_held(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
+    patch.setattr(requeue_module, "DRAWING", frozenset(DrawingPhase))
+    return JobsMachine
+
+
 @pytest.fixture
 def mortal(books: Books, clock: Clock) -> Iterator[MortalDatabase]:
     database = MortalDatabase(books.app_url, clock=clock)
@@ -134,7 +146,14 @@ def mortal(books: Books, clock: Clock) -> Iterator[MortalDatabase]:
 
 @pytest.mark.parametrize(
     "plant",
-    [close_without_fencing, renew_for_everybody, close_and_log_afterwards, renew_what_was_requeued, forget_when_a_lost_job_waits],
+    [
+        close_without_fencing,
+        renew_for_everybody,
+        close_and_log_afterwards,
+        renew_what_was_requeued,
+        forget_when_a_lost_job_waits,
+        blame_all_that_a_lost_worker_held,
+    ],
 )
 def test_the_machine_finds_a_planted_bug_within_a_minute(
     plant: Plant, mortal: MortalDatabase, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch

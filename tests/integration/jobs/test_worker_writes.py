@@ -178,10 +178,10 @@ def test_renewing_extends_a_lease_and_shows_the_phase(db: Database, clock: Clock
     job_id = submit(db, caller)
     claim = take(db)
     clock.advance(10)
-    assert renew_leases(db, {claim: Phase.LOADING}, LEASE) == {job_id}
+    assert renew_leases(db, {claim: Phase.LOADING}, LEASE) == {claim}
     assert job_row(sql, job_id)["lease_until"] == NOON + LEASE, "a lease that has most of its time left is not written again"
     clock.advance(30)
-    assert renew_leases(db, {claim: Phase.FINISHING}, LEASE) == {job_id}
+    assert renew_leases(db, {claim: Phase.FINISHING}, LEASE) == {claim}
     row = job_row(sql, job_id)
     assert (row["lease_until"], row["phase"]) == (NOON + timedelta(seconds=40) + LEASE, "finishing")
     assert len(chain(sql, job_id)) == 2, "a renewed lease is no event"
@@ -199,6 +199,30 @@ def test_lost_jobs_wait_again_and_the_third_time_are_poison(db: Database, clock:
     row = job_row(sql, job_id)
     assert (row["status"], row["lost_leases"], row["error"]["code"]) == ("failed", 3, "worker_lost")
     assert [action for action, *_ in chain(sql, job_id)][-3:] == ["job.requeued", "job.started", "job.dead_lettered"]
+
+
+@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.FINISHING])
+def test_what_a_lost_worker_did_not_draw_is_not_blamed(
+    phase: Phase, db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection
+) -> None:
+    job_id = submit(db, caller)
+    for _ in range(4):
+        renew_leases(db, {take(db, ahead=True): phase}, LEASE)
+        clock.advance(61)
+        assert requeue_lost_jobs(db, max_lost_leases=1) == Requeued(1, 0)
+    assert (job_row(sql, job_id)["status"], job_row(sql, job_id)["lost_leases"]) == ("queued", 0)
+
+
+def test_one_worker_with_two_attempts_of_a_job_loses_only_the_older(db: Database, clock: Clock, caller: Caller) -> None:
+    """It was frozen, upkeep took the job back, and it claimed the job again before it learned of that."""
+    submit(db, caller)
+    older = take(db, "w1")
+    clock.advance(61)
+    requeue_lost_jobs(db, max_lost_leases=3)
+    newer = take(db, "w1")
+    clock.advance(40)
+    assert renew_leases(db, {older: Phase.FINISHING, newer: Phase.GENERATING}, LEASE) == {newer}
+    assert renew_leases(db, {newer: Phase.GENERATING, older: Phase.GENERATING}, LEASE) == {newer}
 
 
 def test_a_replayed_dead_letter_starts_with_fresh_counters_and_a_higher_attempt(

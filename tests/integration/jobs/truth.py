@@ -14,7 +14,7 @@ from factory.domain.status import TRANSITIONS, JobStatus
 
 # One row for each status change and each job; assets and generations are counted, so that a double shows.
 STATEMENT = """
-SELECT j.id, j.status, j.attempt, j.worker, j.lease_until, j.not_before, j.avoid_worker, j.failures, j.lost_leases, j.dead_lettered_at IS NOT NULL,
+SELECT j.id, j.status, j.attempt, j.worker, j.phase, j.lease_until, j.not_before, j.avoid_worker, j.failures, j.lost_leases, j.dead_lettered_at IS NOT NULL,
        j.finished_at,
        ARRAY(SELECT a.attempt || ' ' || a.sha256 FROM assets a WHERE a.job_id = j.id),
        ARRAY(SELECT g.attempt || ' ' || g.asset_sha256 FROM generations g WHERE g.job_id = j.id),
@@ -39,6 +39,7 @@ class Row:
     status: str
     attempt: int
     worker: str | None
+    phase: str | None
     lease_until: datetime | None
     not_before: datetime | None
     avoid_worker: str | None

@@ -101,3 +101,18 @@ def test_while_the_database_is_away_nothing_is_known_to_be_lost(plant: Plant) ->
     assert keeper.held == [claim]
     keeper.close()
     cancel_job(plant.db, tenant=TENANT, job_id=claim.job_id, actor=ACTOR)
+
+
+def test_that_a_claim_made_ahead_begins_to_be_drawn_is_noted_at_once(plant: Plant) -> None:
+    """A picture that kills its worker in its first second is blamed for it."""
+    keeper = LeaseKeeper(plant.db, timedelta(seconds=60))
+    plant.order()
+    claim = claim_job(plant.db, worker="w", lease=timedelta(seconds=60), ahead=True)
+    assert claim is not None
+    keeper.hold(claim, Phase.CLAIMED)
+    assert plant.job(claim.job_id)["phase"] == "claimed"
+    time.sleep(1.1)
+    keeper.hold(claim, Phase.LOADING)
+    assert until(lambda: plant.job(claim.job_id)["phase"] == "loading", 5, "the phase is noted") < 0.5
+    keeper.close()
+    cancel_job(plant.db, tenant=TENANT, job_id=claim.job_id, actor=ACTOR)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from factory.storage.naming import object_key
 from tests.integration.queue.plant import Plant, until
 
 SPOOL, ROWS = 3, 30
@@ -103,3 +104,15 @@ def test_sigterm_without_storage_gives_everything_back(plant: Plant) -> None:
     until(plant.idle, 40, "another worker draws them")
     assert set(plant.statuses()) == {"succeeded"}
     plant.books_balance()
+
+
+def test_a_file_of_an_earlier_database_under_the_same_name_costs_one_attempt_at_once(plant: Plant) -> None:
+    first = plant.job(plant.order())
+    ours = object_key(first["tenant"], first["project"], first["day"], first["seq"], 1)
+    (plant.pictures / ours).parent.mkdir(parents=True, exist_ok=True)
+    (plant.pictures / ours).write_bytes(b"sold last year")
+    plant.ring()
+    until(lambda: plant.ended(first["id"]), 20, "the second attempt has a name of its own")
+    assert (plant.job(first["id"])["status"], plant.job(first["id"])["attempt"]) == ("succeeded", 2)
+    assert plant.actions(first["id"]) == ["job.submitted", "job.started", "job.retried", "job.started", "job.succeeded"]
+    assert (plant.pictures / ours).read_bytes() == b"sold last year"
