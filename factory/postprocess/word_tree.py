@@ -43,11 +43,17 @@ class WordTree:
                 node = node.next.setdefault(character, Node())
             if owner not in node.owners:
                 node.owners.append(owner)
-        self._heads = re.compile("|".join(head(first, node) for first, node in self._root.next.items()) or "(?!)")
+        # Two patterns: one skips to the characters that words begin with, the other looks at Latin letters only where no Latin letter is before.
+        latin = [first for first in self._root.next if first.isascii() and first.isalpha()]
+        self._latin = re.compile(f"(?<![a-z])(?:{self._heads(latin)})")
+        self._others = re.compile(self._heads([first for first in self._root.next if first not in latin]))
+
+    def _heads(self, firsts: list[str]) -> str:
+        return "|".join(re.escape(first) + follows(self._root.next[first], 2) for first in firsts) or "(?!)"
 
     def find(self, where: Normalized) -> Iterator[tuple[Owner, int, int]]:
         """Every (owner, start, end), overlapping ones too; a word that begins or ends with a Latin letter must stand alone there."""
-        starts = [match.start() for match in self._heads.finditer(where.text)]
+        starts = [match.start() for heads in (self._latin, self._others) for match in heads.finditer(where.text)]
         # Beside a gap a Latin word may begin within letters: "a s-e-x".
         starts += [at - back for at in where.gaps for back in (0, 1) if where.text[at - back].isascii()]
         for start in starts:
@@ -69,11 +75,15 @@ class WordTree:
                 yield owner, end + 1
 
 
-def head(first: str, node: Node) -> str:
-    """A pattern for the two first characters of words; a Latin one is not looked for within Latin letters."""
-    apart = f"(?<![a-z]{first})" if first.isascii() and first.isalpha() else ""
-    follows = "" if node.owners else f"(?=[{''.join(map(re.escape, node.next))}])"
-    return re.escape(first) + apart + follows
+def follows(node: Node, depth: int) -> str:
+    """A pattern that looks ahead for the next `depth` characters of any word through `node`."""
+    return f"(?={ways(node, depth)})" if not node.owners else ""
+
+
+def ways(node: Node, depth: int) -> str:
+    if depth == 0 or node.owners:
+        return ""
+    return "(?:" + "|".join(re.escape(character) + ways(following, depth - 1) for character, following in node.next.items()) + ")"
 
 
 def glued(where: Normalized, at: int, inner: int, *, latin: bool, spelled: bool) -> bool:
