@@ -238,10 +238,10 @@ def test_own_ids_are_understood_and_nothing_done_is_said(api):
 
 
 def test_refused_rows_are_a_failure_and_counted_in_words(api):
-    answer = run(api, "submit", "-", stdin='prompt\na red cup\n""\n,\n', code=1)
-    assert "1 row ordered, " in answer.stderr
-    assert "refused, what else there is was ordered" in answer.stderr
-    assert answer.stdout.strip().splitlines()[-1] in {row["batch_id"] for row in rows(api, "jobs", "list")}
+    answer = run(api, "submit", "-", stdin="sku,prompt\nR-1,a red cup\nR-2,\n", code=1)
+    assert "1 row ordered, 1 refused" in answer.stderr
+    assert "1 row was refused, what else there is was ordered" in answer.stderr
+    assert rows(api, "jobs", "list", "--sku", "R-1")[0]["batch_id"] in answer.stdout
 
 
 def test_times_say_their_zone_and_refusals_point_to_events(api):
