@@ -8,16 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
-from factory.db import Database
-from factory.domain.audit_event import AuditAction, AuditEvent
+from factory.domain.audit_event import AuditEvent
 from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.status import Lane
-from factory.errors import Refused
 from factory.jobs.admit import Admitted
 from factory.jobs.change_status import EVENT_COLUMNS
-from factory.jobs.end_attempt import describe
-from factory.jobs.log_event import log_event
 from factory.jobs.new_job import Placement, job_columns, order_columns, submitted_events, take_numbers
 
 DEFAULT_PROJECT = "default"
@@ -34,17 +30,3 @@ def submit_job(
     job_id: uuid.UUID = columns["id"]
     session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(Job.id == job_id)))
     return job_id
-
-
-def log_refusal(db: Database, caller: Caller, admitted: Admitted, refusal: Refused) -> None:
-    """A prompt that a rule refused leaves a line in the audit log, though no job was made."""
-    with db.transaction() as session:
-        log_event(
-            session,
-            now=db.now(),
-            tenant=caller.tenant,
-            actor=caller.actor,
-            action=AuditAction.PROMPT_REJECTED,
-            sku=admitted.order.sku,
-            detail={**describe(refusal), "requested": admitted.order.model_dump(mode="json", exclude_unset=True)},
-        )

@@ -14,9 +14,9 @@ from factory.db import Database
 from factory.domain.audit_event import AuditAction
 from factory.domain.caller import Caller
 from factory.errors import Invalid
+from factory.jobs.log_refusal import log_refusal
 from factory.jobs.new_job import SHORT_ORDER
 from factory.jobs.submit_batch import BatchOrder, submit_batch
-from factory.jobs.submit_job import log_refusal
 from tests.integration.jobs.books import NOON, SHA, Clock, admitted, chain, count, job_row, prepared, submit, submit_rows
 
 
@@ -54,7 +54,8 @@ def test_a_refused_order_is_a_rejected_job_that_says_which_rule(db: Database, ca
 def test_a_refusal_without_a_job_is_logged_too(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
     order = admitted(prompt="a forbidden kettle", sku="K1")
     assert order.refusal is not None
-    log_refusal(db, caller, order, order.refusal)
+    with db.transaction() as session:
+        log_refusal(session, db.now(), caller, order, order.refusal)
     event = sql.execute("SELECT action, sku, actor, job_id, detail FROM audit_events").fetchone()
     assert event is not None
     assert event[:4] == (AuditAction.PROMPT_REJECTED, "K1", "fk_testkey", None)
