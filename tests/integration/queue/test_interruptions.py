@@ -73,6 +73,20 @@ def test_a_killed_child_is_replaced_and_its_job_is_drawn_again(plant: Plant, wor
     plant.books_balance()
 
 
+def test_only_the_picture_that_was_drawn_is_blamed_for_a_killed_child(plant: Plant, worker: Guarded) -> None:
+    """The third is drawn when the child dies: claimed ahead a picture ago. Before it one is finished, behind it one is claimed."""
+    jobs = [plant.order() for _ in range(4)]
+    plant.ring()
+
+    def phases() -> list[str | None]:
+        return [plant.job(job)["phase"] for job in jobs]
+
+    until(lambda: plant.ended(jobs[1]) and phases()[2:] == ["generating", "claimed"], 30, "the third is drawn")
+    kill_child(worker)
+    until(lambda: all(plant.ended(job) for job in jobs), 40, "all are drawn")
+    assert [(plant.job(job)["attempt"], plant.job(job)["lost_leases"]) for job in jobs] == [(1, 0), (1, 0), (2, 1), (2, 0)]
+
+
 def test_sigterm_ends_a_shift_early_and_gives_back_what_was_claimed(plant: Plant, worker: Guarded) -> None:
     batch = plant.order_batch({"sku": f"T-{n}"} for n in range(20))
     plant.ring()
