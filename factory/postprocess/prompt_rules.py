@@ -82,19 +82,25 @@ class PromptRules:
         if len(prompt) > LONGEST_PROMPT:
             raise Invalid(f"prompt has {len(prompt)} characters; send at most {LONGEST_PROMPT}", code="prompt_too_long")
         plain = normalize(prompt)
-        found = list(self._find(plain))
+        found = dict.fromkeys(self._find(plain))
         if not found:
             return Decision(self.version)
-        excused = [plain.span(start, end) for _, start, end in self._allow.find(plain)]
+        excused: dict[int, list[tuple[int, int]]] = {}
+        for _, start, end in self._allow.find(plain):
+            phrase = plain.span(start, end)
+            for at in range(*phrase):
+                excused.setdefault(at, []).append(phrase)
         quoted = [match.span() for match in QUOTED.finditer(prompt)]
-        counted = [evidence for evidence in found if not any(covers(outer, evidence.span) for outer in excused)]
+        counted = [evidence for evidence in found if not any(covers(outer, evidence.span) for outer in excused.get(evidence.span[0], ()))]
         hits: list[Hit] = []
+        taken: dict[str, set[int]] = {rule: set() for rule in self._rules}
         # Certain evidence before doubtful, long before short.
         for owner, span, doubtful in sorted(self._united(counted), key=lambda one: (one.doubtful, one.span[0] - one.span[1])):
             rule = self._rules[owner.rule]
             if rule.scope == "quoted" and not any(covers(outer, span) for outer in quoted):
                 continue
-            if not any(hit.rule == owner.rule and overlap(hit.span, span) for hit in hits):
+            if taken[owner.rule].isdisjoint(range(*span)):
+                taken[owner.rule].update(range(*span))
                 hits.append(make_hit(rule, prompt, span, doubtful=doubtful))
         return Decision(self.version, tuple(sorted(hits, key=lambda hit: hit.span)))
 
@@ -160,7 +166,3 @@ def make_hit(rule: Rule, prompt: str, span: tuple[int, int], *, doubtful: bool) 
 def covers(outer: tuple[int, int], inner: tuple[int, int]) -> bool:
     """Strictly: `outer` holds `inner` and more."""
     return outer != inner and outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
