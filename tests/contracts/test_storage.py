@@ -17,6 +17,7 @@ import pytest
 from factory.embedded.s3_servers import S3Server
 from factory.errors import Conflict, Forbidden, Invalid, NotFound, Permanent, StorageDown
 from factory.storage import Storage, content_disposition, file_name, object_key, open_storage, verify_link
+from factory.storage.s3 import S3Storage
 from tests.contracts.damaging_proxy import damaging_proxy
 
 SECRET = "a link secret of at least 32 characters"
@@ -349,6 +350,7 @@ def test_a_wrong_url_says_what_is_wrong(url, says):
 def test_an_object_that_we_could_not_name_is_not_listed(moto):
     """Consoles leave `demo/` behind for an empty folder: a list that yields it would end whoever deletes what it lists."""
     storage = open_s3(moto)
+    assert isinstance(storage, S3Storage)
     put(storage, KEY, PICTURE)
     for stranger in ("demo/", "acme/.hidden"):
         storage._client.put_object(Bucket=storage.bucket, Key=stranger, Body=b"")

@@ -10,6 +10,7 @@ HOLD = "import sys; from pathlib import Path; from factory.storage.own_folder im
 
 def hold(root, name):
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(root), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     (root / name / "a.spooled").touch()
     return process
