@@ -36,13 +36,12 @@ GOODS = (
 
 
 def characters() -> set[int]:
-    """Code points of the subset; what demo and prompt rules say is always among them."""
+    """Code points of the subset; what the demo says is always among them."""
     wanted = {point for low, high in RANGES for point in range(low, high + 1)} | set(map(ord, SINGLES + GOODS))
     for row in GB2312_LEVEL_1:
         wanted |= set(map(ord, bytes(byte for cell in range(1, 95) for byte in (0xA0 + row, 0xA0 + cell)).decode("gb2312", "ignore")))
-    for text in (ROOT / "demo" / "skus.csv", *sorted((ROOT / "factory" / "postprocess" / "rules").glob("*.yaml"))):
-        wanted |= {ord(character) for character in text.read_text(encoding="utf-8") if character.isprintable()}
-    return wanted
+    demo = (ROOT / "demo" / "skus.csv").read_text(encoding="utf-8")
+    return wanted | {ord(character) for character in demo if character.isprintable()}
 
 
 def subset(source: Path, target: Path) -> None:

@@ -156,7 +156,9 @@ class Storm:
         check_invariants(rows)
         check_history(line.rows(EVENTS), {row["job_id"]: row["attempt"] for row in line.rows("SELECT job_id, attempt FROM assets")})
         lost = line.rows("SELECT count(*) AS n FROM audit_events WHERE action = 'job.requeued'")[0]["n"]
-        assert sum(row.lost_leases for row in rows) == lost >= 1, "no kill cost a lease: the storm blew past"
+        # Only a job that was being drawn is blamed for the loss of its worker.
+        assert sum(row.lost_leases for row in rows) <= lost, "more blame than losses"
+        assert lost >= 1, "no kill cost a lease: the storm blew past"
         named = {row["key"] for row in line.rows("SELECT key FROM assets")}
         self.tell(
             f"{lost} leases lost, most attempts {max(row.attempt for row in rows)}; {len(line.stored_keys() - named)} objects nobody names"

@@ -17,7 +17,7 @@ def test_the_font_is_small_and_its_licence_lies_beside_it():
 
 
 def test_the_font_has_what_the_script_asks_for():
-    """Fails when demo or rules say a character that it lacks: run the script again."""
+    """Fails when the demo says a character that it lacks: run the script again."""
     has = set(TTFont(SANS_PATH).getBestCmap())
     assert {chr(point) for point in subset_font.characters() - has} == set()
     assert set("“人工智能生成”，￥９９（①）ñ…") <= {chr(point) for point in has}
