@@ -19,7 +19,7 @@ def sketch(pixels: Pixels) -> Pixels:
     steep = np.sqrt((across**2 + down**2).sum(axis=2)) * (pixels.shape[0] / 256) ** 0.5
     pencil = np.clip((steep - 6) / 46, 0, 1)[..., None]
     wash = PAPER + (colour - 236) * 0.34
-    return np.clip(wash * (1 - pencil) + PENCIL * pencil, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(wash * (1 - pencil) + PENCIL * pencil, 0, 255), np.uint8)
 
 
 def night(pixels: Pixels) -> Pixels:
@@ -30,4 +30,4 @@ def night(pixels: Pixels) -> Pixels:
     warm = np.exp(-((far / 0.34) ** 2))
     colour = pixels.astype(np.float32) / 255
     lit = colour * (MOONLIGHT * (1.12 - far) * 255 + warm * (150, 118, 60)) + warm * LAMPLIGHT * 0.25
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)

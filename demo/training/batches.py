@@ -23,11 +23,11 @@ _LEVELS = 8  # evaluations the checkpoint is meant for
 class Plan:
     """How long to train and on what; `batch` is pictures a step for each side in pixels."""
 
-    steps: int = 10_000
+    steps: int = 8000
     seed: int = 0
     batch: Mapping[int, int] = field(default_factory=lambda: {128: 64, 256: 20})
-    large_from: float = 0.3
-    large_share: float = 0.6
+    large_from: float = 0.2
+    large_share: float = 0.65
     long_share: float = 0.12
     empty_share: float = 0.08
     exact_from: float = 0.88
@@ -81,8 +81,8 @@ class Batches:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """(side, bucket) of all batches there are: each costs a compilation."""
-        large = [(side, BUCKETS[0]) for side in self._plan.batch]
-        return [*large, (min(self._plan.batch), BUCKETS[1])] if self._plan.long_share else large
+        buckets = BUCKETS if self._plan.long_share else BUCKETS[:1]
+        return [(side, bucket) for side in self._plan.batch for bucket in buckets]
 
     def __getitem__(self, step: int) -> Batch:
         generator = torch.Generator().manual_seed(self._plan.seed * 1_000_003 + step)
@@ -105,11 +105,9 @@ class Batches:
         return Batch(noisy, clean - noise, 1 - sigma, tokens, lengths)
 
     def _shape(self, step: int, generator: torch.Generator) -> tuple[int, int]:
-        small, large = min(self._plan.batch), max(self._plan.batch)
         by_size, by_length = torch.rand(2, generator=generator).tolist()
-        if step >= self._plan.large_from * self._plan.steps and by_size < self._plan.large_share:
-            return large, BUCKETS[0]
-        return small, BUCKETS[by_length < self._plan.long_share]
+        is_large = step >= self._plan.large_from * self._plan.steps and by_size < self._plan.large_share
+        return (max if is_large else min)(self._plan.batch), BUCKETS[by_length < self._plan.long_share]
 
     def _sigma(self, step: int, count: int, generator: torch.Generator) -> Tensor:
         """Noise levels (count,): stratified over all of them, at the end only those that sampling in 8 evaluations meets."""

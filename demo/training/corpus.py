@@ -27,13 +27,18 @@ class Corpus:
     style: str = "photo"
 
     @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.style}-{self.side}-{self.times}-{self.first_seed}"
+
+    @property
     def scenes(self) -> Sequence[Scene]:
         """In the order of the pictures."""
         return list(every_scene(self.times, first_seed=self.first_seed))
 
     def pictures(self, folder: Path) -> Pictures:
         """All pictures, uint8 (N, side, side, 3), mapped from a file in `folder`; drawn on every core when it is not there yet."""
-        file = folder / f"{self.style}-{self.side}-{self.times}-{self.first_seed}.npy"
+        file = folder / f"{self.name}.npy"
         if not file.exists():
             self._draw_into(file)
         return np.load(file, mmap_mode="r")  # type: ignore[no-any-return]

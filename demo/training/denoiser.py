@@ -135,7 +135,10 @@ class _Log:
     """Mean loss of every LOG_STEPS steps, for each side in tokens apart, to stdout and a file of JSON lines."""
 
     def __init__(self, file: Path) -> None:
-        self._file, self._losses, self._samples, self._begun = file, dict[int, list[float]](), 0, time.monotonic()
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        former = json.loads(lines[-1]) if lines else {"samples": 0, "seconds": 0.0}
+        self._file, self._losses = file, dict[int, list[float]]()
+        self._samples, self._begun = former["samples"], time.monotonic() - former["seconds"]
 
     def add(self, step: int, batch: Batch, loss: float) -> None:
         self._losses.setdefault(batch.noisy.shape[1], []).append(loss)

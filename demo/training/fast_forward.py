@@ -91,7 +91,7 @@ class FastForward:
         return self._block(stream, modulation, rotation, parameters, self._precision)
 
 
-class _Attention(torch.autograd.Function):  # type: ignore[misc]  # torch is untyped here
+class _Attention(torch.autograd.Function):
     """softmax(query key^T) value for (batch, heads, n, width) without masks; autograd's own backward transposes the keys' gradient."""
 
     @staticmethod
