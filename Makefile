@@ -5,7 +5,7 @@ DEV := $(PYTHON) scripts/bootstrap.py --profile dev --
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix lock drill bench clean
+.PHONY: help demo up test check fix lock drill bench train clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -33,6 +33,9 @@ drill: ## workers killed, Redis flushed, Postgres restarted: minutes
 
 bench: ## the benchmarks of bench/
 	@$(DEV) python -m bench
+
+train: ## the demo checkpoint from nothing: hours; goes on where it stopped
+	@$(DEV) python -m demo.train
 
 clean: ## remove the environment, caches, data and pictures of this checkout
 	rm -rf .venv .factory out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

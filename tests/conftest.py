@@ -48,7 +48,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["OMP_NUM_THREADS"] = "1"  # two threads on a busy machine spin, and are ten times slower
     import torch
 
-    from demo.tiny_checkpoint import build
+    from tests.random_checkpoint import build
 
     torch.set_num_threads(1)
     return build(tmp_path_factory.mktemp("checkpoints") / "tiny")

@@ -75,7 +75,7 @@ def missed(quality: dict[str, Any], most: int = 12) -> str:
 
 def card(quality: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> str:
     """The card's text in Markdown; `folder` is the checkpoint, for its size."""
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and file.name != "README.md")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     best = [row["all"] * row["pictures"] for row in quality["table"]]
     return Template(TEXT.read_text(encoding="utf-8")).substitute(
         megabytes=f"{size / 1e6:.1f}",
@@ -96,9 +96,12 @@ def card(quality: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> 
 
 
 def write_card(work: Path, checkpoint: Path) -> Path:
-    """Write `checkpoint`/README.md from `work`/quality/quality.json and the logs in `work`. Raises FileNotFoundError."""
+    """Write README.md beside `checkpoint` from `work`/quality/quality.json and the logs in `work`. Raises FileNotFoundError.
+
+    Beside, not inside: a new word in the card must not give the checkpoint another hash.
+    """
     quality = json.loads((work / "quality" / "quality.json").read_text(encoding="utf-8"))
-    to = checkpoint / "README.md"
+    to = checkpoint.with_name("README.md")
     to.write_text(card(quality, stages(work), checkpoint), encoding="utf-8")
     return to
 

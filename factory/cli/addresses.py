@@ -9,7 +9,7 @@ from typing import Any
 from factory.cli.home import ROOT
 
 ENGINE_WORDS = {
-    "zimage": "zimage, a small checkpoint of random weights: pictures are noise",
+    "zimage": "zimage with the demo checkpoint: a toy that knows ten things to draw (demo/README.md)",
     "simulated": "simulated (torch is missing or not wanted): cards with the prompt on them",
 }
 

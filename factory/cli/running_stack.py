@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from factory.cli.demo_checkpoint import CheckpointBuild
+from factory.cli.demo_checkpoint import lay_demo_checkpoint
 from factory.cli.exit_codes import Failed
 from factory.cli.home import ROOT, Home, read_json, write_private
 from factory.cli.settings_here import operator
@@ -60,7 +60,6 @@ class RunningStack:
     def start(self) -> Self:
         """Servers, schema, key, checkpoint and roles; returns when the API answers."""
         try:
-            build = CheckpointBuild(private_folder(self.home.checkpoints), log=self.stack.log_of("checkpoint"))
             self.stack.start_servers()
             self._prepare_database()
         except (ServerFailed, FileNotFoundError) as failure:
@@ -69,7 +68,7 @@ class RunningStack:
         self.home.write_env({name: value for name, value in env.items() if name.startswith("FACTORY_")})
         for role in ROLES[:-1]:
             self.stack.start_role(self._with_port(role), env=env, cwd=ROOT)
-        self.engine = build.finish()
+        self.engine = lay_demo_checkpoint(private_folder(self.home.checkpoints))
         self._register(self.engine)
         self.stack.start_role(ROLES[-1], env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **env}, cwd=ROOT)
         self._await_api()

@@ -79,7 +79,7 @@ def test_a_broken_header_is_a_bad_checkpoint(tmp_path, content):
 
 
 def test_the_tiny_checkpoint_is_small_readable_by_all_and_the_same_each_time(tiny_checkpoint, tmp_path):
-    from demo.tiny_checkpoint import build
+    from tests.random_checkpoint import build
 
     assert manifest_sha256(build(tmp_path / "again")) == manifest_sha256(tiny_checkpoint)
     assert manifest_sha256(build(tmp_path / "other", seed=1)) != manifest_sha256(tiny_checkpoint)

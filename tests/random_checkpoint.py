@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -108,7 +107,3 @@ def _tokenizer() -> Qwen2Tokenizer:
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.model_max_length = 2048
     return tokenizer
-
-
-if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))
