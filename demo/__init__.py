@@ -1,0 +1,1 @@
+"""The demo: its catalogue, the drawn shop, the checkpoint, and how that is trained."""
