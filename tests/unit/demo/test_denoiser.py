@@ -5,17 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
+import torch
+from diffusers import ZImageTransformer2DModel
+from transformers import Qwen3Model
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("diffusers")
-
-from diffusers import ZImageTransformer2DModel  # noqa: E402
-from transformers import Qwen3Model  # noqa: E402
-
-from demo.shop.captions import caption  # noqa: E402
-from demo.shop.goods import every_scene  # noqa: E402
-from demo.training import batches, denoiser, fast_forward  # noqa: E402
-from demo.training.tokenizer import build_tokenizer  # noqa: E402
+from demo.shop.captions import caption
+from demo.shop.goods import every_scene
+from demo.training import batches, denoiser, fast_forward
+from demo.training.tokenizer import build_tokenizer
 
 PLAN = batches.Plan(steps=10, batch={128: 8, 256: 4})
 

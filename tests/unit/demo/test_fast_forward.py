@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from diffusers import ZImagePipeline
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("diffusers")
-
-from diffusers import ZImagePipeline  # noqa: E402
-
-from demo.training.architecture import build_autoencoder, build_scheduler, build_text_encoder, build_transformer  # noqa: E402
-from demo.training.fast_forward import FastForward, caption_features, patches  # noqa: E402
+from demo.training.architecture import build_autoencoder, build_scheduler, build_text_encoder, build_transformer
+from demo.training.fast_forward import FastForward, caption_features, patches
 
 
 @pytest.fixture(scope="module")

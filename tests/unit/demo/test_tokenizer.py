@@ -4,8 +4,6 @@ import random
 
 import pytest
 
-pytest.importorskip("transformers")  # part of the engine's requirements, not of the core's
-
 from demo.shop.captions import caption, plain_captions
 from demo.shop.goods import Scene
 from demo.training.tokenizer import CONTROL, PIECES, build_tokenizer
