@@ -1,13 +1,16 @@
 """Train the demo checkpoint from nothing, stage by stage: `make train`.
 
-A stage whose result exists is skipped, one that was interrupted goes on; remove its files in the work folder to do it again.
+A stage whose result lies in the work folder is skipped, one that was interrupted goes on. To do one again remove its result
+and those of all later stages. When all is done, and not before, the results replace those in demo/.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,16 +28,17 @@ from demo.training.batches import Plan
 from demo.training.card import write_card
 from demo.training.corpus import Corpus
 from demo.training.denoiser import train_denoiser
+from demo.training.fingerprint import fingerprint
 from demo.training.judge import train_judge
 from demo.training.quality import examine
 from demo.training.style_lora import train_style
 from demo.training.tokenizer import build_tokenizer
+from demo.training.whole_folder import whole_folder
 
 DEMO = Path(__file__).parent
-CHECKPOINT, LORAS = DEMO / "checkpoint", DEMO / "loras"
 STYLES = ("sketch", "night")
 CAPTIONS_FOR_TOKENIZER = 40_000
-# No two corpora share a pose.
+# No two of these, nor the styles' own, share a pose; the two styles show the same ones.
 PICTURES = {128: Corpus(128, 16), 256: Corpus(256, 8, first_seed=100_000)}
 
 
@@ -59,25 +63,45 @@ def encoded(corpora: Mapping[int, Corpus], vae: AutoencoderKL, work: Path) -> tu
 
 def tokenizer(folder: Path) -> Qwen2Tokenizer:
     """Learned from captions of every scene in turn; written to `folder`."""
-    if not (folder / "tokenizer.json").exists():
+    if not folder.exists():
         chance, scenes = random.Random(0), every_scene(CAPTIONS_FOR_TOKENIZER // 1000)
-        build_tokenizer(caption(scene, chance) for scene in scenes).save_pretrained(folder)
+        with whole_folder(folder) as fresh:
+            build_tokenizer(caption(scene, chance) for scene in scenes).save_pretrained(fresh)
     return Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def train(work: Path) -> dict[str, object]:
     """All stages; returns how good the checkpoint is (demo/training/quality.py)."""
+    _refuse_other_drawings(work)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work.resolve() / "compiled")  # a resumed run need not compile again
     device = "cuda" if torch.cuda.is_available() else "cpu"
     vae = train_autoencoder({side: corpus.pictures(work / "pictures") for side, corpus in PICTURES.items()}, work, device)
     train_denoiser(*encoded(PICTURES, vae, work), tokenizer(work / "tokenizer"), work, Plan())
-    assemble(work, CHECKPOINT)
+    assemble(work, work / "checkpoint")
     for style in STYLES:
-        train_style(CHECKPOINT, *encoded(styled(style), vae, work), LORAS / style, work / f"{style}.jsonl")
-    if not SHIPPED.exists():
-        print("judge, right on drawings it has not seen:", train_judge(vae))
-    result = examine(CHECKPOINT, work / "quality")
-    print("card:", write_card(work, CHECKPOINT))
+        train_style(work / "checkpoint", *encoded(styled(style), vae, work), work / "loras" / style, work / f"{style}.jsonl")
+    train_judge(vae, work / "judge")
+    result = examine(work / "checkpoint", work / "judge" / SHIPPED.name, work / "quality")
+    _publish(work)
+    print("card:", write_card(work, DEMO / "checkpoint"))
     return result
+
+
+def _refuse_other_drawings(work: Path) -> None:
+    """Latents, captions and weights in `work` were made from one shop; SystemExit when it draws or speaks otherwise now."""
+    now, mark = fingerprint(DEMO / "shop", "*.py", "*.yaml"), work / "shop.sha256"
+    if mark.exists() and mark.read_text() != now:
+        raise SystemExit(f"{work} was begun with another demo/shop: remove it, or name another folder with --work")
+    work.mkdir(parents=True, exist_ok=True)
+    mark.write_text(now)
+
+
+def _publish(work: Path) -> None:
+    """Replace what demo/ ships."""
+    for part in ("checkpoint", "loras"):
+        with whole_folder(DEMO / part) as fresh:
+            shutil.copytree(work / part, fresh, dirs_exist_ok=True)
+    shutil.copy(work / "judge" / SHIPPED.name, SHIPPED)
 
 
 def main() -> None:

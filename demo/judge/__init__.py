@@ -12,12 +12,13 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from demo.shop.pixels import Pixels
+
 SHIPPED = Path(__file__).with_name("judge.safetensors")
 SIDE = 64
 CLASSES = 10
 QUESTIONS = ("object", "colour", "background")
 
-Pixels = npt.NDArray[np.uint8]
 Answers = npt.NDArray[np.int64]
 
 
@@ -45,9 +46,11 @@ class Judge:
 
     @classmethod
     def from_file(cls, path: Path = SHIPPED) -> Judge:
-        """The weights that `demo.training.judge` wrote, read as float32. Raises FileNotFoundError."""
+        """The weights that `demo.training.judge` wrote, read as float32. Raises FileNotFoundError, and ValueError for other weights."""
         net = network()
-        net.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
+        odd = net.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
+        if odd.unexpected_keys or any(not name.endswith("num_batches_tracked") for name in odd.missing_keys):
+            raise ValueError(f"{path}: not the judge's weights (missing {odd.missing_keys}, unknown {odd.unexpected_keys})")
         return cls(net)
 
     def judge(self, pictures: Pixels, *, batch: int = 100) -> Answers:

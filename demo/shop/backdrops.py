@@ -9,11 +9,11 @@ from demo.shop.paint import Rgb, gradient
 DOWN = 'x1="0" y1="0" x2="0" y2="1"'
 
 
-def _room(wall: tuple[Rgb, Rgb], floor: tuple[Rgb, Rgb], horizon: float) -> str:
-    """A wall over a floor, both shaded top to bottom."""
+def _room(wall: tuple[Rgb, Rgb], floor: tuple[Rgb, Rgb], horizon: float, between: str = "") -> str:
+    """A wall over a floor, both shaded top to bottom, and what stands `between` them."""
     return (
         f"<defs>{gradient('wall', [(0, wall[0]), (1, wall[1])], DOWN)}{gradient('floor', [(0, floor[0]), (1, floor[1])], DOWN)}</defs>"
-        f'<rect x="-8" y="-8" width="272" height="272" fill="url(#wall)"/>'
+        f'<rect x="-8" y="-8" width="272" height="272" fill="url(#wall)"/>{between}'
         f'<rect x="-8" y="{horizon}" width="272" height="140" fill="url(#floor)"/>'
     )
 
@@ -49,17 +49,15 @@ def _beach(horizon: float) -> str:
 
 
 def _grass(horizon: float) -> str:
-    far = f'<path d="M-8 {horizon + 1} C40 {horizon - 34} 90 {horizon - 30} 130 {horizon - 10} S220 {horizon - 40} 264 {horizon - 16} V260 H-8 Z" '
+    hills = (
+        f'<path d="M-8 {horizon + 1} C40 {horizon - 34} 90 {horizon - 30} 130 {horizon - 10} S220 {horizon - 40} 264 {horizon - 16} '
+        'V260 H-8 Z" fill="#5fa657"/>'
+    )
     blades = "".join(
         f'<path d="M{x} {y} l-4 -11 M{x + 3} {y} l0 -14 M{x + 6} {y} l5 -10" stroke="#2f7a26" stroke-width="2.4" stroke-linecap="round"/>'
         for x, y in ((14, 204), (38, 240), (84, 246), (150, 242), (206, 246), (236, 212), (240, 248), (10, 248))
     )
-    return (
-        _room(((146, 204, 244), (226, 243, 250)), ((122, 190, 74), (70, 142, 46)), horizon)
-        .replace("<rect", far + 'fill="#5fa657"/><rect', 2)
-        .replace(far + 'fill="#5fa657"/>', "", 1)
-        + blades
-    )
+    return _room(((146, 204, 244), (226, 243, 250)), ((122, 190, 74), (70, 142, 46)), horizon, hills) + blades
 
 
 def _night(horizon: float) -> str:

@@ -7,16 +7,15 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import resvg_py
 from PIL import Image
 
 from demo.shop import backdrops, items
 from demo.shop.goods import BACKGROUNDS, COLOURS, OBJECTS, Scene
 from demo.shop.paint import base_colour, definitions, outline
+from demo.shop.pixels import Pixels
 from demo.shop.styles import night, sketch
 
-Pixels = npt.NDArray[np.uint8]
 STYLES: dict[str, Callable[[Pixels], Pixels]] = {"photo": lambda pixels: pixels, "sketch": sketch, "night": night}
 SHADOW = (
     '<defs><radialGradient id="shadow" cx=".5" cy=".5" r=".5"><stop offset="0" stop-color="#0a0818" stop-opacity=".62"/>'
@@ -56,6 +55,11 @@ def drawing(scene: Scene) -> str:
 
 def draw(scene: Scene, side: int, style: str = "photo") -> Pixels:
     """RGB pixels (side, side, 3), uint8. `style` is one of STYLES. Raises KeyError for another."""
-    png = resvg_py.svg_to_bytes(svg_string=drawing(scene), width=side, height=side, skip_system_fonts=True)
+    return STYLES[style](rasterised(drawing(scene), side))
+
+
+def rasterised(svg: str, side: int) -> Pixels:
+    """An SVG document as RGB pixels (side, side, 3), uint8."""
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
     with Image.open(io.BytesIO(png)) as opened:
-        return STYLES[style](np.asarray(opened.convert("RGB")))
+        return np.asarray(opened.convert("RGB"))

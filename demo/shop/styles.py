@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+from demo.shop.pixels import Pixels
+
 PAPER = np.array((247, 241, 226), np.float32)
 PENCIL = np.array((58, 54, 60), np.float32)
 MOONLIGHT = np.array((0.34, 0.44, 0.78), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -10,26 +9,23 @@ from diffusers import AutoencoderKL, ZImagePipeline, ZImageTransformer2DModel
 from transformers import Qwen2Tokenizer, Qwen3Model
 
 from demo.training.architecture import build_scheduler
+from demo.training.whole_folder import whole_folder
 
 
 def assemble(work: Path, checkpoint: Path) -> None:
-    """Write the parts in `work` (vae, transformer, text_encoder, tokenizer) to `checkpoint`, bfloat16 safetensors, readable by all.
-
-    Does nothing when the folder holds a pipeline; a half-written one never takes its place.
-    """
-    if (checkpoint / "model_index.json").exists():
+    """Write the parts in `work` (vae, transformer, text_encoder, tokenizer) to `checkpoint` in bfloat16; does nothing when it is there."""
+    if checkpoint.exists():
         return
+    vae = AutoencoderKL.from_pretrained(work / "vae", local_files_only=True).bfloat16()
+    transformer = ZImageTransformer2DModel.from_pretrained(work / "transformer", local_files_only=True).bfloat16()
+    for part in (vae, transformer):
+        part.register_to_config(_name_or_path="")  # else the config names this machine's folder
     pipeline = ZImagePipeline(
         scheduler=build_scheduler(),
-        vae=AutoencoderKL.from_pretrained(work / "vae", local_files_only=True).bfloat16(),
+        vae=vae,
         text_encoder=Qwen3Model.from_pretrained(work / "text_encoder", local_files_only=True, dtype=torch.bfloat16),
         tokenizer=Qwen2Tokenizer.from_pretrained(work / "tokenizer", local_files_only=True),
-        transformer=ZImageTransformer2DModel.from_pretrained(work / "transformer", local_files_only=True).bfloat16(),
+        transformer=transformer,
     )
-    fresh = work / "assembled"
-    shutil.rmtree(fresh, ignore_errors=True)
-    pipeline.save_pretrained(fresh, safe_serialization=True)
-    for file in fresh.rglob("*"):
-        file.chmod(0o755 if file.is_dir() else 0o644)
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    shutil.copytree(fresh, checkpoint)
+    with whole_folder(checkpoint) as fresh:
+        pipeline.save_pretrained(fresh, safe_serialization=True)

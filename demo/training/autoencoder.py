@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from demo.training.architecture import build_autoencoder
 from demo.training.crops import Pictures, as_tensor, crops, split
+from demo.training.loss_log import log_line
 from demo.training.muon import Muon
+from demo.training.schedule import Schedule
+from demo.training.whole_folder import whole_folder
 
 STEPS = 5600
 MUON_LR, ADAM_LR = 0.02, 3e-3
-WARM_UP, DECAY_FROM, LAST_SHARE = 30, 0.55, 0.02
+SCHEDULE = Schedule(warm_up=30, decay_from=0.55)
 LATENT_NOISE = 0.05  # of the latents' spread, at the end: the decoder must forgive the denoiser's small errors
 LOG_SECONDS, SAVE_SECONDS = 20.0, 240.0
 # Until this share of the steps: crops (side, batch), taken in turn. Small crops first: many more steps for the same time.
@@ -42,7 +44,7 @@ def train_autoencoder(pictures: Pictures, folder: Path, device: str, steps: int 
     Resumes from `folder`/autoencoder.pt; logs to stdout and `folder`/autoencoder.jsonl. Returns the saved model when there is one.
     scaling_factor and shift_factor of the returned config give (mean - shift) * scaling zero mean and unit variance overall.
     """
-    if (folder / "vae" / "config.json").exists():
+    if (folder / "vae").exists():
         return AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run.resumed(folder, device)
@@ -52,7 +54,7 @@ def train_autoencoder(pictures: Pictures, folder: Path, device: str, steps: int 
         loss = run.advance(learn, steps)
         now = time.monotonic()
         if now - logged >= LOG_SECONDS or run.step == steps:
-            run.log(loss=round(loss, 4), **run.quality(held_out))
+            log_line(folder / "autoencoder.jsonl", run.step, run.seconds, loss=round(loss, 4), **run.quality(held_out))
             logged = time.monotonic()
         if now - saved >= SAVE_SECONDS or run.step == steps:
             run.save()
@@ -60,7 +62,8 @@ def train_autoencoder(pictures: Pictures, folder: Path, device: str, steps: int 
     vae = run.averaged.module.eval()
     shift, spread = _statistics(vae, learn)
     vae.register_to_config(shift_factor=round(shift, 4), scaling_factor=round(1 / spread, 4))
-    vae.save_pretrained(folder / "vae")
+    with whole_folder(folder / "vae") as fresh:
+        vae.save_pretrained(fresh)
     return vae
 
 
@@ -120,8 +123,7 @@ class _Run:
     def advance(self, pictures: Pictures, steps: int) -> float:
         """One step of `steps` in all; returns the loss."""
         began, progress = time.monotonic(), self.step / steps
-        pace = min(1.0, (self.step + 1) / WARM_UP)
-        pace *= min(1.0, 1 - (1 - LAST_SHARE) * (progress - DECAY_FROM) / (1 - DECAY_FROM))
+        pace = SCHEDULE.pace(self.step, steps)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = optimizer.param_groups[0]["initial_lr"] * pace
         turns = next(turns for until, turns in PHASES if progress < until)
@@ -131,7 +133,7 @@ class _Run:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        if progress >= DECAY_FROM:  # the first time it copies
+        if progress >= SCHEDULE.decay_from:  # the first time it copies
             self.averaged.update_parameters(self.vae)
         self.step += 1
         self.seconds += time.monotonic() - began
@@ -165,12 +167,6 @@ class _Run:
                 errors += (decoded - as_tensor(batch, self.device)).square().mean(dim=(1, 2, 3)).tolist()
             found[f"psnr_{side}"] = round(float(np.mean(-10 * np.log10(np.array(errors) / 4))), 2)
         return found
-
-    def log(self, **values: float) -> None:
-        line = json.dumps({"step": self.step, "seconds": round(self.seconds, 1), **values})
-        print("autoencoder", line, flush=True)
-        with (self.folder / "autoencoder.jsonl").open("a") as file:
-            file.write(line + "\n")
 
 
 def _mean(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import torch
+
 from demo.shop.goods import BACKGROUNDS, COLOURS, OBJECTS
 
 TEXT = Path(__file__).with_name("card.md")
+
+
+def machine() -> str:
+    """What this computer calculates with, as its maker calls it."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    known = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", known.read_text()) if known.exists() else []
+    return f"{os.cpu_count()} cores ({names[0] if names else platform.machine()})"
 
 
 def percent(share: float) -> str:
@@ -76,18 +90,18 @@ def missed(quality: dict[str, Any], most: int = 12) -> str:
 def card(quality: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> str:
     """The card's text in Markdown; `folder` is the checkpoint, for its size."""
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    best = [row["all"] * row["pictures"] for row in quality["table"]]
+    right = sum(row["all"] * row["pictures"] for row in quality["table"])
     return Template(TEXT.read_text(encoding="utf-8")).substitute(
         megabytes=f"{size / 1e6:.1f}",
         objects=", ".join(OBJECTS),
         colours=", ".join(COLOURS),
         backgrounds=", ".join(BACKGROUNDS),
-        minutes=f"{sum(stage.get('seconds', 0) for stage in found) / 60:.0f}",
+        machine=machine(),
         recipe=recipe(found),
         evaluations=quality["evaluations"],
         guidance=quality["guidance"],
         pictures=f"{sum(row['pictures'] for row in quality['table']):,}",
-        right=percent(sum(best) / sum(row["pictures"] for row in quality["table"])),
+        right=percent(right / sum(row["pictures"] for row in quality["table"])),
         accuracy=accuracy(quality),
         shapes=shapes(quality),
         missed=missed(quality),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from demo.judge import Pixels
+from demo.shop.pixels import Pixels
 
 
 def write_sheet(pictures: Pixels, to: Path, *, columns: int = 10) -> None:

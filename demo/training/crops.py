@@ -19,15 +19,15 @@ def as_tensor(pictures: np.ndarray[Any, Any], device: str) -> Tensor:
 
 
 def crops(pictures: Pictures, side: int, count: int, chance: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Random squares of random pictures, out of every collection that is large enough in turn with its size."""
+    """`count` random squares of random pictures, (count, side, side, 3), out of every collection with sides that long, by its size."""
     able = [each for each in pictures.values() if each.shape[1] >= side]
     shares = np.array([len(each) for each in able], dtype=float)
-    crops = []
+    squares = []
     for place in chance.choice(len(able), count, p=shares / shares.sum()):
         picture = able[place][chance.integers(len(able[place]))]
         top, left = chance.integers(picture.shape[0] - side + 1, size=2)
-        crops.append(picture[top : top + side, left : left + side])
-    return np.stack(crops)
+        squares.append(picture[top : top + side, left : left + side])
+    return np.stack(squares)
 
 
 def split(pictures: Pictures) -> tuple[Pictures, Pictures]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,12 @@ from demo.shop.goods import Scene
 from demo.training.architecture import build_text_encoder, build_transformer
 from demo.training.batches import Batch, Batches, Plan
 from demo.training.fast_forward import FastForward, caption_features
+from demo.training.loss_log import log_line
+from demo.training.schedule import Schedule
+from demo.training.whole_folder import whole_folder
 
 MUON_LR, MUON_DECAY, ADAM_LR = 0.02, 0.01, 2e-3
-WARM_UP, DECAY_FROM, LAST_SHARE = 100, 0.6, 0.02
+SCHEDULE = Schedule(warm_up=100, decay_from=0.6)
 EMA = 0.999
 LOG_STEPS, SAVE_SECONDS = 50, 300.0
 
@@ -39,36 +41,41 @@ def train_denoiser(
     Saves the averaged weights, float32, to `folder`/transformer and `folder`/text_encoder; does nothing when they are there.
     Resumes from `folder`/denoiser.pt, logs to stdout and `folder`/denoiser.jsonl.
     """
-    if (folder / "text_encoder" / "config.json").exists():
+    if (folder / "text_encoder").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.resolve() / "compiled")  # a resumed run need not compile again
     training = Training(plan, len(tokenizer), torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     state, batches = folder / "denoiser.pt", Batches(plan, latents, scenes, tokenizer)
     if state.exists():
-        training.load_state_dict(torch.load(state, weights_only=True))
+        training.load_state_dict(torch.load(state, map_location=training.device, weights_only=True))
     training.compile(batches)
-    log, saved = _Log(folder / "denoiser.jsonl"), time.monotonic()
+    losses, saved = dict[int, list[float]](), time.monotonic()
     while training.step < plan.steps:
         batch = batches[training.step]
-        log.add(training.step, batch, training.learn(batch))
+        losses.setdefault(_side(batch), []).append(training.learn(batch))
+        if training.step % LOG_STEPS == 0:
+            means = {f"loss_{side}": round(sum(found) / len(found), 4) for side, found in sorted(losses.items())}
+            log_line(folder / "denoiser.jsonl", training.step, training.seconds, **means, samples=training.samples)
+            losses.clear()
         if time.monotonic() - saved > SAVE_SECONDS:
             _save(training, state)
             saved = time.monotonic()
     _save(training, state)
     weights = training.averaged.module
-    weights["transformer"].save_pretrained(folder / "transformer")
-    weights["text_encoder"].save_pretrained(folder / "text_encoder")  # last: its config says that the stage is done
+    for part in ("transformer", "text_encoder"):  # the second says that the stage is done
+        with whole_folder(folder / part) as fresh:
+            weights[part].save_pretrained(fresh)
 
 
 class Training:
-    """Weights, their running average, optimizers and the number of the next step."""
+    """Weights, their running average, optimizers, the number of the next step, and the pictures and seconds spent so far."""
 
     def __init__(self, plan: Plan, vocabulary: int, device: torch.device) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             parts = {"transformer": build_transformer(), "text_encoder": build_text_encoder(vocabulary)}
-        self.model, self.step, self._plan, self._device = nn.ModuleDict(parts).to(device), 0, plan, device
+        self.model, self._plan, self.device = nn.ModuleDict(parts).to(device), plan, device
+        self.step, self.samples, self.seconds = 0, 0, 0.0
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(EMA))
         matrices = _block_matrices(parts["transformer"])
         taken = {id(matrix) for matrix in matrices}
@@ -87,7 +94,7 @@ class Training:
 
     def learn(self, batch: Batch) -> float:
         """One step; returns the loss."""
-        pace = self._pace()
+        begun, pace = time.monotonic(), SCHEDULE.pace(self.step, self._plan.steps)
         for optimizer, rate in ((self._muon, MUON_LR), (self._adam, ADAM_LR)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * pace
@@ -97,27 +104,29 @@ class Training:
         self._muon.step()
         self._adam.step()
         self.model.zero_grad()
-        if self.step >= DECAY_FROM * self._plan.steps:  # before, the rate is too high for an average of 1000 steps to be near
+        if self.step >= SCHEDULE.decay_from * self._plan.steps:  # before, the rate is too high for an average of 1000 steps to be near
             self.averaged.update_parameters(self.model)
-        self.step += 1
-        return float(loss.detach())
+        value = float(loss.detach())
+        self.step, self.samples, self.seconds = self.step + 1, self.samples + len(batch.noisy), self.seconds + time.monotonic() - begun
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()} | {"step": self.step}
+        counts = {"step": self.step, "samples": self.samples, "seconds": self.seconds}
+        return {name: part.state_dict() for name, part in self._parts().items()} | counts
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-        self.step = state["step"]
+        self.step, self.samples, self.seconds = state["step"], state["samples"], state["seconds"]
 
     def _parts(self) -> dict[str, Any]:
         return {"model": self.model, "averaged": self.averaged, "muon": self._muon, "adam": self._adam}
 
     def _loss(self, batch: Batch) -> Tensor:
-        noisy, target, times, tokens, lengths = (part.to(self._device) for part in vars(batch).values())
-        with torch.autocast(self._device.type, torch.bfloat16):
+        noisy, target, times, tokens, lengths = (part.to(self.device) for part in vars(batch).values())
+        with torch.autocast(self.device.type, torch.bfloat16):
             captions = caption_features(self._text_encoder, tokens)
         return nn.functional.mse_loss(self._forward(noisy, times, captions.float(), lengths), target)
 
@@ -125,32 +134,10 @@ class Training:
     def _text_encoder(self) -> Qwen3Model:
         return self.model["text_encoder"]
 
-    def _pace(self) -> float:
-        """Share of the full learning rate: warm-up, constant, linear to the last share."""
-        left = (self._plan.steps - self.step) / (self._plan.steps * (1 - DECAY_FROM))
-        return min((self.step + 1) / WARM_UP, 1.0, LAST_SHARE + (1 - LAST_SHARE) * left)
 
-
-class _Log:
-    """Mean loss of every LOG_STEPS steps, for each side in tokens apart, to stdout and a file of JSON lines."""
-
-    def __init__(self, file: Path) -> None:
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        former = json.loads(lines[-1]) if lines else {"samples": 0, "seconds": 0.0}
-        self._file, self._losses = file, dict[int, list[float]]()
-        self._samples, self._begun = former["samples"], time.monotonic() - former["seconds"]
-
-    def add(self, step: int, batch: Batch, loss: float) -> None:
-        self._losses.setdefault(batch.noisy.shape[1], []).append(loss)
-        self._samples += len(batch.noisy)
-        if (step + 1) % LOG_STEPS:
-            return
-        means = {f"loss_{side}": round(sum(losses) / len(losses), 4) for side, losses in sorted(self._losses.items())}
-        line = {"step": step + 1, **means, "samples": self._samples, "seconds": round(time.monotonic() - self._begun, 1)}
-        print(json.dumps(line), flush=True)
-        with self._file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
-        self._losses = {}
+def _side(batch: Batch) -> int:
+    """Of the pictures in the batch, in pixels: a token is 16 of them wide."""
+    return 16 * math.isqrt(batch.noisy.shape[1])
 
 
 def _block_matrices(transformer: ZImageTransformer2DModel) -> list[nn.Parameter]:

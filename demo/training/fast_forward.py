@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import torch.compiler.config
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, silu
@@ -53,7 +54,7 @@ class FastForward:
     def __init__(self, transformer: ZImageTransformer2DModel, precision: torch.dtype, *, compiled: bool) -> None:
         self._transformer = transformer
         self._precision = precision
-        torch._dynamo.config.recompile_limit = GRAPHS
+        torch.compiler.config.recompile_limit = GRAPHS
         self._block = torch.compile(_block, dynamic=False) if compiled else _block
 
     def __call__(self, tokens: Tensor, time: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:

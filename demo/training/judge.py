@@ -13,11 +13,14 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from demo.judge import QUESTIONS, SHIPPED, SIDE, Answers, Judge, Pixels, network, shrunk
+from demo.judge import QUESTIONS, SHIPPED, SIDE, Answers, Judge, network, shrunk
 from demo.shop.goods import BACKGROUNDS, COLOURS, OBJECTS, Scene
 from demo.shop.picture import draw
+from demo.shop.pixels import Pixels
 from demo.training.reconstruct import reconstruct
+from demo.training.whole_folder import whole_folder
 
+FIRST_SEED = 1 << 40  # far above the corpora's
 SHIFT = 3  # pixels of 64: more freedom of place than the drawings have, for generated pictures take it
 
 
@@ -34,8 +37,8 @@ class Lessons:
 def scenes_of(count: int, seed: int) -> list[Scene]:
     """`count` scenes; items, colours and backgrounds by chance, poses that no other part of the training uses."""
     chance = random.Random(seed)
-    kinds = (len(OBJECTS), len(COLOURS), len(BACKGROUNDS), 1 << 40)
-    return [Scene(*(chance.randrange(kind) for kind in kinds)) for _ in range(count)]
+    kinds = (len(OBJECTS), len(COLOURS), len(BACKGROUNDS))
+    return [Scene(*(chance.randrange(kind) for kind in kinds), seed=FIRST_SEED + chance.randrange(FIRST_SEED)) for _ in range(count)]
 
 
 def answers_of(scenes: list[Scene]) -> Answers:
@@ -91,14 +94,16 @@ def taught(pictures: torch.Tensor, answers: torch.Tensor, lessons: Lessons) -> n
     return net
 
 
-def train_judge(vae: AutoencoderKL | None, to: Path = SHIPPED, lessons: Lessons | None = None) -> dict[str, float]:
-    """Train, write the weights (float16) to `to`, and give the shares right on drawings that were not shown, half of each side."""
+def train_judge(vae: AutoencoderKL | None, folder: Path, lessons: Lessons | None = None) -> None:
+    """Train and write the weights, float16, into `folder`; does nothing when it is there. Prints the shares right on fresh drawings."""
+    if folder.exists():
+        return
     lessons = lessons or Lessons()
     small, large = lesson(lessons.small, 128, lessons.seed, vae), lesson(lessons.large, 256, lessons.seed + 1, vae)
     net = taught(torch.cat([small[0], large[0]]), torch.cat([small[1], large[1]]), lessons)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half() for name, value in net.state_dict().items() if value.is_floating_point()}, to)
-    return marks(Judge.from_file(to), lessons.seed + 2)
+    with whole_folder(folder) as fresh:
+        save_file({name: value.half() for name, value in net.state_dict().items() if value.is_floating_point()}, fresh / SHIPPED.name)
+    print("judge, right on fresh drawings:", marks(Judge.from_file(folder / SHIPPED.name), lessons.seed + 2), flush=True)
 
 
 def marks(judge: Judge, seed: int, count: int = 500) -> dict[str, float]:

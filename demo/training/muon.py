@@ -28,7 +28,8 @@ class Muon(torch.optim.Optimizer):
     """Momentum (Nesterov) whose step is orthogonalised; a weight (out, a, b, …) counts as the matrix (out, a*b*…).
 
     Weights of one shape are orthogonalised together. The step is multiplied by sqrt(max(1, rows / columns)). `dtype` is the
-    precision of the iteration: bfloat16 is enough, but slower on a CPU for matrices below about 100 rows. Raises ValueError for parameters with fewer than two dimensions.
+    precision of the iteration: bfloat16 is enough, but slower on a CPU for matrices below about 100 rows. Raises ValueError for
+    parameters with fewer than two dimensions.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Sheet:
 
     def orders(self) -> list[Order]:
         """Every background ten times, once with each item, and with other items and colours on every sheet."""
-        turn = 3 * self.round + LANGUAGES.index(self.language) + 5 * (self.wording == "free")
+        turn = 3 * self.round + LANGUAGES.index(self.language) + 8 * (self.wording == "free")
         found: list[Order] = []
         for item in range(len(OBJECTS)):
             for colour in range(len(COLOURS)):

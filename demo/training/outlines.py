@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-import resvg_py
 import torch
-from PIL import Image
 from torch.nn import functional
 
-from demo.judge import Pixels
 from demo.shop.goods import Scene
-from demo.shop.picture import SHADOW, draw, drawing
+from demo.shop.picture import SHADOW, draw, drawing, rasterised
+from demo.shop.pixels import Pixels
 
 STEP = 0.06  # a tenth of the contrast between an item and most backgrounds counts as an edge
 SCALES = (0.96, 1.0, 1.04)
@@ -40,9 +36,7 @@ def edges(pictures: Pixels) -> torch.Tensor:
 
 def item_mask(scene: Scene, side: int) -> Mask:
     """Where the item and its shadow change the backdrop, and a rim of a thirtieth of the side around them: (side, side)."""
-    backdrop = drawing(scene).split(SHADOW)[0] + "</svg>"
-    with Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=backdrop, width=side, height=side, skip_system_fonts=True))) as opened:
-        empty = np.asarray(opened.convert("RGB"), np.int16)
+    empty = rasterised(drawing(scene).split(SHADOW)[0] + "</svg>", side).astype(np.int16)
     changed = np.abs(draw(scene, side) - empty).max(axis=2) > 24
     return np.asarray(widened(torch.from_numpy(changed).float()[None], side // 30)[0].numpy() > 0)
 

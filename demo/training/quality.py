@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 
-from demo.judge import QUESTIONS, SHIPPED, Answers, Judge, Pixels
+from demo.judge import SHIPPED, Answers, Judge
 from demo.shop.goods import BACKGROUNDS, COLOURS, OBJECTS
+from demo.shop.pixels import Pixels
 from demo.training.contact_sheets import write_sheet
+from demo.training.fingerprint import fingerprint
 from demo.training.judge import answers_of, right_shares
-from demo.training.orders import LANGUAGES, Order, Sheet, every_sheet
+from demo.training.orders import Order, Sheet, every_sheet
 from demo.training.shape_scores import shape_scores
 
 EVALUATIONS = 8
@@ -46,7 +48,7 @@ def drawn_by(pipeline: DiffusionPipeline, orders: list[Order], side: int) -> Pix
 
 
 def seconds_per_picture(pipeline: DiffusionPipeline, side: int) -> float:
-    """Median of five single pictures on one thread, after one to warm up."""
+    """Median of five single pictures on one thread of the processor, after one to warm up."""
     threads, orders = torch.get_num_threads(), Sheet("en", "plain", 0).orders()[::18]
     torch.set_num_threads(1)
     try:
@@ -97,31 +99,46 @@ def examined(pipeline: DiffusionPipeline, judge: Judge, side: int, work: Path, r
     return {"table": table, "misses": missed}, np.concatenate(pictures), plain
 
 
-def examine(checkpoint: Path, work: Path, *, rounds: int = 3, sides: tuple[int, ...] = SIDES, judge: Path = SHIPPED) -> dict[str, Any]:
-    """Everything the card reports, also written to `work`/quality.json. Draws (2 `rounds` + 2) · 100 pictures of each side."""
+def examine(checkpoint: Path, judge: Path, work: Path, *, rounds: int = 3, sides: tuple[int, ...] = SIDES) -> dict[str, Any]:
+    """Everything the card reports, also written to `work`/quality.json. Draws (2 `rounds` + 2) · 100 pictures of each side.
+
+    A side that these files were examined at already is read from `work`, so that a stop costs one side at most.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    files = fingerprint(checkpoint, "*.safetensors", "*.json") + fingerprint(judge.parent, judge.name)
+    found = []
+    for side in sides:
+        known = work / f"side-{side}.json"
+        if not known.exists() or json.loads(known.read_text(encoding="utf-8"))["files"] != files:
+            answers = {"files": files, **_examined_at(side, checkpoint, judge, work, rounds)}
+            known.write_text(json.dumps(answers, ensure_ascii=False, indent=1), encoding="utf-8")
+        found.append(json.loads(known.read_text(encoding="utf-8")))
+    result: dict[str, Any] = {"evaluations": EVALUATIONS, "guidance": GUIDANCE}
+    result |= {part: [row for each in found for row in each[part]] for part in ("table", "misses")}
+    result |= {part: {str(side): each[part] for side, each in zip(sides, found, strict=True)} for part in ("seconds", "shapes")}
+    (work / "quality.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+    return result
+
+
+def _examined_at(side: int, checkpoint: Path, judge: Path, work: Path, rounds: int) -> dict[str, Any]:
     pipeline = DiffusionPipeline.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    work.mkdir(parents=True, exist_ok=True)
-    result: dict[str, Any] = {"evaluations": EVALUATIONS, "guidance": GUIDANCE, "table": [], "misses": [], "seconds": {}, "shapes": {}}
-    result["questions"], result["languages"] = QUESTIONS, LANGUAGES
-    for side in sides:
-        found, pictures, orders = examined(pipeline, Judge.from_file(judge), side, work, rounds)
-        result["table"] += found["table"]
-        result["misses"] += found["misses"]
-        result["seconds"][str(side)] = seconds_per_picture(pipeline, side)
-        result["shapes"][str(side)] = asdict(shape_scores(pipeline.vae, pictures, [order.scene for order in orders]))
-        (work / "quality.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
-    return result
+    seconds = seconds_per_picture(pipeline, side)
+    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    found, pictures, orders = examined(pipeline, Judge.from_file(judge), side, work, rounds)
+    shapes = asdict(shape_scores(pipeline.vae, pictures, [order.scene for order in orders]))
+    return {**found, "seconds": seconds, "shapes": shapes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("demo/checkpoint"))
+    parser.add_argument("--judge", type=Path, default=SHIPPED)
     parser.add_argument("--work", type=Path, default=Path(".factory/training/quality"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sides", type=int, nargs="+", default=SIDES)
     told = parser.parse_args()
-    print(json.dumps(examine(told.checkpoint, told.work, rounds=told.rounds, sides=tuple(told.sides))["shapes"], indent=1))
+    print(json.dumps(examine(told.checkpoint, told.judge, told.work, rounds=told.rounds, sides=tuple(told.sides))["shapes"], indent=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from demo.judge import Pixels
+from demo.shop.pixels import Pixels
+from demo.training.crops import as_tensor
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,7 @@ def detective() -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(96, 1))
 
 
-def values_of(pictures: Pixels) -> torch.Tensor:
-    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def crops(pictures: torch.Tensor, count: int, size: int, chance: torch.Generator) -> torch.Tensor:
+def squares(pictures: torch.Tensor, count: int, size: int, chance: torch.Generator) -> torch.Tensor:
     """`count` squares of at most `size` pixels, each from a picture and a place by chance."""
     size = min(size, *pictures.shape[-2:])
     cut = []
@@ -76,7 +73,7 @@ def trained(real: torch.Tensor, generated: torch.Tensor, plan: Examination) -> n
         optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=5e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=plan.steps)
         for _ in range(plan.steps):
-            seen = torch.cat([crops(real, 16, plan.crop, chance), crops(generated, 16, plan.crop, chance)])
+            seen = torch.cat([squares(real, 16, plan.crop, chance), squares(generated, 16, plan.crop, chance)])
             loss = functional.binary_cross_entropy_with_logits(net(seen).squeeze(1), truth)
             optimizer.zero_grad()
             loss.backward()
@@ -96,7 +93,7 @@ def told_apart(real: Pixels, generated: Pixels, plan: Examination | None = None)
     if count < 10 or real.shape[1:] != generated.shape[1:]:
         raise ValueError(f"pictures: at least 10 of each kind and of one size, got {real.shape} and {generated.shape}")
     kept = round(count * plan.held_out)
-    drawn, made = values_of(real[:count]), values_of(generated[:count])
+    drawn, made = as_tensor(real[:count], "cpu"), as_tensor(generated[:count], "cpu")
     net = trained(drawn[kept:], made[kept:], plan)
     with torch.inference_mode():
         said_drawn, said_made = (torch.cat([net(part) for part in kind[:kept].split(16)]).squeeze(1) for kind in (drawn, made))

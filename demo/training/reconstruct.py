@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from demo.judge import Pixels
+from demo.shop.pixels import Pixels
+from demo.training.crops import as_tensor
 
 
 def reconstruct(vae: AutoencoderKL, pictures: Pixels, *, batch: int = 16) -> Pixels:
@@ -14,7 +15,7 @@ def reconstruct(vae: AutoencoderKL, pictures: Pixels, *, batch: int = 16) -> Pix
     done = []
     with torch.inference_mode():
         for start in range(0, len(pictures), batch):
-            values = torch.from_numpy(pictures[start : start + batch].copy()).to(vae.device, vae.dtype).permute(0, 3, 1, 2) / 127.5 - 1
+            values = as_tensor(pictures[start : start + batch], vae.device.type).to(vae.dtype)
             again = vae.decode(vae.encode(values).latent_dist.mean).sample.float().permute(0, 2, 3, 1)
             done.append(((again.clamp(-1, 1) + 1) * 127.5).round().to("cpu", torch.uint8).numpy())
     return np.concatenate(done) if done else pictures

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from diffusers import AutoencoderKL
 
-from demo.judge import Pixels
 from demo.shop.goods import OBJECTS, Scene
 from demo.shop.picture import draw
+from demo.shop.pixels import Pixels
 from demo.training.outlines import Patterns
 from demo.training.real_or_generated import Share, told_apart
 from demo.training.reconstruct import reconstruct

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,9 +16,12 @@ from transformers import Qwen2Tokenizer, Qwen3Model
 from demo.shop.goods import Scene
 from demo.training.batches import Batch, Batches, Plan
 from demo.training.fast_forward import FastForward, caption_features
+from demo.training.loss_log import log_line
+from demo.training.schedule import Schedule
+from demo.training.whole_folder import whole_folder
 
 RANK, LEARNING_RATE = 8, 2e-3
-WARM_UP, DECAY_FROM, LAST_SHARE = 30, 0.5, 0.02
+SCHEDULE = Schedule(warm_up=30, decay_from=0.5)
 LOG_STEPS = 20
 PLAN = Plan(steps=400, seed=1, large_from=0.0, large_share=0.5, long_share=0.0)
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -46,12 +48,12 @@ def train_style(
     folder: Path,
     log: Path,
 ) -> None:
-    """Train on `latents` of pictures in the style, their captions the ordinary ones, and write `folder`/WEIGHTS in bfloat16.
+    """Train on `latents` of pictures in the style, their captions the ordinary ones, and write WEIGHTS into `folder`, bfloat16.
 
-    The base is the saved `checkpoint`; losses go to stdout and, as JSON lines, to `log`. Does nothing when the file is there;
+    The base is the saved `checkpoint`; losses go to stdout and, as JSON lines, to `log`. Does nothing when the folder is there;
     begins anew otherwise (some four minutes on two cores).
     """
-    if (folder / WEIGHTS).exists():
+    if folder.exists():
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     read = {"local_files_only": True, "torch_dtype": torch.float32}
@@ -59,15 +61,22 @@ def train_style(
     encoder = Qwen3Model.from_pretrained(checkpoint / "text_encoder", local_files_only=True, dtype=torch.float32).to(device)
     tokenizer = Qwen2Tokenizer.from_pretrained(checkpoint / "tokenizer", local_files_only=True)
     torch.manual_seed(PLAN.seed)
-    changes = _add_changes(transformer)
+    changes, batches = _add_changes(transformer), Batches(PLAN, latents, scenes, tokenizer)
     parameters = [parameter for change in changes.values() for parameter in change.parameters()]
+    forward = FastForward(transformer, torch.bfloat16, compiled=True)
+    _fit(parameters, lambda step: _loss(forward, encoder, batches[step], device), log)
+    with whole_folder(folder) as fresh:
+        _save(changes, fresh)
+
+
+def _fit(parameters: list[nn.Parameter], loss_of: Callable[[int], Tensor], log: Path) -> None:
+    """PLAN.steps steps down `loss_of(step)`."""
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _pace(step / PLAN.steps, step))
-    forward, batches = FastForward(transformer, torch.bfloat16, compiled=True), Batches(PLAN, latents, scenes, tokenizer)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: SCHEDULE.pace(step, PLAN.steps))
     losses, begun = list[float](), time.monotonic()
     log.unlink(missing_ok=True)
     for step in range(PLAN.steps):
-        loss = _loss(forward, encoder, batches[step], device)
+        loss = loss_of(step)
         loss.backward()
         clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -75,12 +84,8 @@ def train_style(
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
         if (step + 1) % LOG_STEPS == 0:
-            line = {"step": step + 1, "loss": round(sum(losses) / len(losses), 4), "seconds": round(time.monotonic() - begun, 1)}
-            print(folder.name, json.dumps(line), flush=True)
-            with log.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(line) + "\n")
+            log_line(log, step + 1, time.monotonic() - begun, loss=round(sum(losses) / len(losses), 4))
             losses.clear()
-    _save(changes, folder)
 
 
 def _add_changes(transformer: ZImageTransformer2DModel) -> dict[str, LowRank]:
@@ -100,16 +105,9 @@ def _loss(forward: FastForward, encoder: Qwen3Model, batch: Batch, device: torch
     return nn.functional.mse_loss(forward(noisy, times, captions, lengths), target)
 
 
-def _pace(progress: float, step: int) -> float:
-    """Share of the full learning rate: warm-up, constant, linear to the last share."""
-    left = (1 - progress) / (1 - DECAY_FROM)
-    return min((step + 1) / WARM_UP, 1.0, LAST_SHARE + (1 - LAST_SHARE) * left)
-
-
 def _save(changes: Mapping[str, LowRank], folder: Path) -> None:
     layers = {}
     for name, change in changes.items():
         layers[f"{name}.lora_A.weight"] = change.down.detach().cpu().bfloat16().contiguous()
         layers[f"{name}.lora_B.weight"] = change.up.detach().cpu().bfloat16().contiguous()
     ZImagePipeline.save_lora_weights(folder, transformer_lora_layers=layers, weight_name=WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)

@@ -26,7 +26,6 @@ def lay_demo_checkpoint(folder: Path) -> str:
 
     A copy, so that a new version of the project changes nothing under a worker that runs. Raises Failed when it cannot be written.
     """
-    from factory.workers.checkpoints import manifest_sha256
     from factory.workers.engines.simulated import write_checkpoint
 
     engine, target, fresh = drawing_engine(), folder / "demo", folder / ".demo.new"
@@ -36,7 +35,7 @@ def lay_demo_checkpoint(folder: Path) -> str:
             shutil.copytree(SHIPPED, fresh)
         else:
             write_checkpoint(fresh)
-        if target.exists() and manifest_sha256(target) == manifest_sha256(fresh):
+        if _same_files(target, fresh):
             shutil.rmtree(fresh)
         else:
             shutil.rmtree(target, ignore_errors=True)
@@ -44,3 +43,13 @@ def lay_demo_checkpoint(folder: Path) -> str:
     except OSError as error:
         raise Failed(f"the demo checkpoint could not be copied to {target}: {error}") from error
     return engine
+
+
+def _same_files(target: Path, fresh: Path) -> bool:
+    from factory.errors import BadCheckpoint
+    from factory.workers.checkpoints import manifest_sha256
+
+    try:
+        return manifest_sha256(target) == manifest_sha256(fresh)
+    except BadCheckpoint:  # missing, half there after a kill, or with files that no checkpoint has
+        return False

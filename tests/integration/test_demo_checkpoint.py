@@ -69,6 +69,7 @@ def test_it_is_small_and_of_the_libraries_own_classes():
         "transformer": "ZImageTransformer2DModel",
         "vae": "AutoencoderKL",
     }
+    assert not any("/" in file.read_text(encoding="utf-8") for file in CHECKPOINT.glob("*/config.json")), "a folder of who made it"
     assert sum(file.stat().st_size for file in CHECKPOINT.rglob("*") if file.is_file()) < 20 * MEGABYTE
 
 
@@ -118,4 +119,5 @@ def test_a_style_changes_the_picture_and_leaves_without_a_trace(pipeline, judge,
 def test_a_style_is_a_small_file_in_the_libraries_format(style):
     assert lora_file(style).stat().st_size <= MEGABYTE
     shapes = tensor_shapes(lora_file(style).parent)
+    assert len(shapes) == 2 * 70, "two matrices for each of seven in ten blocks"
     assert all(name.startswith("transformer.") and name.endswith((".lora_A.weight", ".lora_B.weight")) for name in shapes)

@@ -59,3 +59,14 @@ def test_a_folder_that_cannot_be_written_is_named(shipped, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Failed, match="file"):
         lay_demo_checkpoint(tmp_path / "file")
+
+
+@pytest.mark.parametrize("left", [None, "code.bin"])
+def test_what_a_kill_left_is_replaced(shipped, home, left):
+    (home / "demo").mkdir()
+    if left:
+        (home / "demo" / left).write_bytes(b"half")
+    (home / ".demo.new").mkdir()
+    lay_demo_checkpoint(home)
+    assert [path.name for path in (home / "demo").iterdir()] == ["model_index.json"]
+    assert not (home / ".demo.new").exists()

@@ -40,6 +40,26 @@ def test_equals_the_module(transformer, side, bucket):
     torch.testing.assert_close(ours, patches(torch.stack(theirs).squeeze(2)), atol=2e-5, rtol=1e-4)
 
 
+def test_its_gradients_are_the_modules(transformer):
+    generator = torch.Generator().manual_seed(4)
+    latents, captions = torch.randn(2, 16, 16, 16, generator=generator), torch.randn(2, 32, 128, generator=generator)
+    sigma, lengths = torch.tensor([1.0, 0.3]), torch.tensor([32, 20])
+    wanted = torch.randn(2, 64, 64, generator=generator)
+    real = [caption[:length] for caption, length in zip(captions, lengths, strict=True)]
+
+    def gradients(predicted):
+        transformer.zero_grad()
+        (predicted * wanted).sum().backward()
+        return {name: part.grad.clone() for name, part in transformer.named_parameters() if part.grad is not None}
+
+    theirs = gradients(patches(torch.stack(transformer(list(latents.unsqueeze(2)), 1 - sigma, real, return_dict=False)[0]).squeeze(2)))
+    ours = gradients(_fast(transformer, latents, sigma, captions, lengths))
+    assert ours.keys() >= {name for name in theirs if "x_pad" not in name}
+    for name, gradient in ours.items():
+        scale = theirs[name].abs().max().clamp(min=1e-6)
+        torch.testing.assert_close(gradient / scale, theirs[name] / scale, atol=1e-4, rtol=0, msg=name)
+
+
 @torch.no_grad()
 def test_caption_features_are_the_last_but_one_hidden_states():
     encoder = build_text_encoder(300).eval()

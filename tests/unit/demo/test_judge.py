@@ -50,8 +50,8 @@ def test_right_shares_count_each_question_and_all_three():
 
 
 def test_every_sheet_asks_for_every_item_in_every_colour_and_every_background_alike():
-    sheets = every_sheet(2)
-    assert len({sheet.name for sheet in sheets}) == 6
+    sheets = every_sheet(3)
+    assert len({sheet.name for sheet in sheets}) == 8
     seen: set[int] = set()
     for sheet in sheets:
         orders = sheet.orders()
