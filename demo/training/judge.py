@@ -37,8 +37,8 @@ class Lessons:
 def scenes_of(count: int, seed: int) -> list[Scene]:
     """`count` scenes; items, colours and backgrounds by chance, poses that no other part of the training uses."""
     chance = random.Random(seed)
-    kinds = (len(OBJECTS), len(COLOURS), len(BACKGROUNDS))
-    return [Scene(*(chance.randrange(kind) for kind in kinds), seed=FIRST_SEED + chance.randrange(FIRST_SEED)) for _ in range(count)]
+    names = (OBJECTS, COLOURS, BACKGROUNDS)
+    return [Scene(*(chance.randrange(len(each)) for each in names), FIRST_SEED + chance.randrange(FIRST_SEED)) for _ in range(count)]
 
 
 def answers_of(scenes: list[Scene]) -> Answers:
