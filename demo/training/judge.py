@@ -37,8 +37,15 @@ class Lessons:
 def scenes_of(count: int, seed: int) -> list[Scene]:
     """`count` scenes; items, colours and backgrounds by chance, poses that no other part of the training uses."""
     chance = random.Random(seed)
-    names = (OBJECTS, COLOURS, BACKGROUNDS)
-    return [Scene(*(chance.randrange(len(each)) for each in names), FIRST_SEED + chance.randrange(FIRST_SEED)) for _ in range(count)]
+    return [
+        Scene(
+            item=chance.randrange(len(OBJECTS)),
+            colour=chance.randrange(len(COLOURS)),
+            background=chance.randrange(len(BACKGROUNDS)),
+            seed=FIRST_SEED + chance.randrange(FIRST_SEED),
+        )
+        for _ in range(count)
+    ]
 
 
 def answers_of(scenes: list[Scene]) -> Answers:
