@@ -21,13 +21,14 @@ _LEVELS = 8  # evaluations the checkpoint is meant for
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train and on what; `batch` is pictures a step for each side in pixels."""
+    """How long to train and on what. `batch` is pictures a step for each side in pixels; `large` says until which share of the
+    steps which share of the batches shows the largest side.
+    """
 
     steps: int = 8000
     seed: int = 0
     batch: Mapping[int, int] = field(default_factory=lambda: {128: 64, 256: 20})
-    large_from: float = 0.2
-    large_share: float = 0.65
+    large: tuple[tuple[float, float], ...] = ((0.2, 0.0), (0.6, 0.65), (1.0, 0.85))
     long_share: float = 0.12
     empty_share: float = 0.08
     exact_from: float = 0.88
@@ -106,7 +107,7 @@ class Batches:
 
     def _shape(self, step: int, generator: torch.Generator) -> tuple[int, int]:
         by_size, by_length = torch.rand(2, generator=generator).tolist()
-        is_large = step >= self._plan.large_from * self._plan.steps and by_size < self._plan.large_share
+        is_large = by_size < next(share for until, share in self._plan.large if step < until * self._plan.steps)
         return (max if is_large else min)(self._plan.batch), BUCKETS[by_length < self._plan.long_share]
 
     def _sigma(self, step: int, count: int, generator: torch.Generator) -> Tensor:
