@@ -6,6 +6,11 @@ from demo.training.fingerprint import fingerprint
 from demo.training.whole_folder import whole_folder
 
 
+def stopped_half_way(folder):
+    (folder / "config").write_text("written first")
+    raise KeyboardInterrupt
+
+
 def test_what_was_there_stays_until_the_new_one_is_whole(tmp_path):
     target = tmp_path / "result"
     for content in ("old", "new"):
@@ -16,8 +21,7 @@ def test_what_was_there_stays_until_the_new_one_is_whole(tmp_path):
     assert (target / "part" / "weights").read_text() == "new"
     assert (target / "part" / "weights").stat().st_mode & 0o777 == 0o644
     with pytest.raises(KeyboardInterrupt), whole_folder(target) as fresh:
-        (fresh / "config").write_text("written first")
-        raise KeyboardInterrupt
+        stopped_half_way(fresh)
     assert [path.name for path in target.iterdir()] == ["part"]
     with whole_folder(target) as fresh:
         assert list(fresh.iterdir()) == []
