@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers import AutoencoderKL, ZImagePipeline, ZImageTransformer2DModel
 from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
 
+from demo.training.architecture import build_scheduler
+from demo.training.tokenizer import CHAT_TEMPLATE, CONTROL, LONGEST_CAPTION
+from demo.training.whole_folder import whole_folder
+
 CAPTION_WIDTH = 64
-CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n"
-    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
-)
 
 
 def build(path: Path, seed: int = 0) -> Path:
@@ -25,15 +23,14 @@ def build(path: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pipeline = ZImagePipeline(
-            scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0, use_dynamic_shifting=False),
+            scheduler=build_scheduler(),
             vae=_vae().bfloat16(),
             text_encoder=_text_encoder().bfloat16(),
             tokenizer=_tokenizer(),
             transformer=_transformer().bfloat16(),
         )
-    pipeline.save_pretrained(path, safe_serialization=True)
-    for file in path.rglob("*"):
-        file.chmod(0o755 if file.is_dir() else 0o644)
+    with whole_folder(path) as fresh:
+        pipeline.save_pretrained(fresh, safe_serialization=True)
     return path
 
 
@@ -105,5 +102,5 @@ def _tokenizer() -> Qwen2Tokenizer:
     vocabulary = {letter: number for number, letter in enumerate([*letters, *CONTROL])}
     tokenizer = Qwen2Tokenizer(vocab=vocabulary, merges=[], additional_special_tokens=CONTROL[1:])
     tokenizer.chat_template = CHAT_TEMPLATE
-    tokenizer.model_max_length = 2048
+    tokenizer.model_max_length = LONGEST_CAPTION
     return tokenizer
