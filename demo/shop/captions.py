@@ -136,7 +136,7 @@ def _typed(text: str, language: Language, rng: random.Random) -> str:
         return re.sub("[，。]", " ", text).strip() if habit < 0.28 and "；" not in text else text
     text += "." if rng.random() < 0.12 else ""
     habit = rng.random()
-    if habit < 0.015 and len(text) <= LOUDEST:
+    if habit < 0.04 and len(text) <= LOUDEST:
         return text.upper()
     if habit < 0.27:
         return text[0].upper() + text[1:]

@@ -14,7 +14,7 @@ from demo.shop.captions import caption, plain_captions
 from demo.shop.goods import BACKGROUNDS, COLOURS, OBJECTS, Scene
 from demo.training.fast_forward import patches
 
-BUCKETS = (32, 64)  # a caption is padded to a multiple of 32 tokens, in the model as here; longer ones are not trained
+BUCKET = 32  # a caption is padded to a multiple of so many tokens, in the model as here
 _WORDINGS = 32
 _LEVELS = 8  # evaluations the checkpoint is meant for
 
@@ -22,14 +22,14 @@ _LEVELS = 8  # evaluations the checkpoint is meant for
 @dataclass(frozen=True)
 class Plan:
     """How long to train and on what. `batch` is pictures a step for each side in pixels; `large` says until which share of the
-    steps which share of the batches shows the largest side.
+    steps which share of the batches shows the largest side, `buckets` which share has captions of which length in tokens.
     """
 
-    steps: int = 8000
+    steps: int = 8500
     seed: int = 0
     batch: Mapping[int, int] = field(default_factory=lambda: {128: 64, 256: 20})
-    large: tuple[tuple[float, float], ...] = ((0.2, 0.0), (0.6, 0.65), (1.0, 0.85))
-    long_share: float = 0.12
+    large: tuple[tuple[float, float], ...] = ((0.15, 0.0), (0.6, 0.7), (1.0, 0.85))
+    buckets: Mapping[int, float] = field(default_factory=lambda: {32: 0.87, 64: 0.08, 96: 0.01, 128: 0.04})
     empty_share: float = 0.08
     exact_from: float = 0.88
 
@@ -70,9 +70,9 @@ class Batches:
     def __init__(self, plan: Plan, latents: Mapping[int, Tensor], scenes: Mapping[int, Sequence[Scene]], tokenizer: Qwen2Tokenizer) -> None:
         self._plan, self._latents = plan, latents
         self._triples = {side: torch.tensor([_triple(scene) for scene in shown]) for side, shown in scenes.items()}
-        self._captions = tabulate(tokenizer, random.Random(plan.seed))
+        self._captions = tabulate(tokenizer, random.Random(plan.seed), tuple(plan.buckets))
         empty = _tokenise(tokenizer, [""])[0]
-        self._empty = torch.tensor(empty + [tokenizer.pad_token_id] * (BUCKETS[0] - len(empty))), len(empty)
+        self._empty = torch.tensor(empty + [tokenizer.pad_token_id] * (BUCKET - len(empty))), len(empty)
         self._pools = {
             (side, bucket): captions.count[triples].nonzero()[:, 0]
             for side, triples in self._triples.items()
@@ -82,8 +82,7 @@ class Batches:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """(side, bucket) of all batches there are: each costs a compilation."""
-        buckets = BUCKETS if self._plan.long_share else BUCKETS[:1]
-        return [(side, bucket) for side in self._plan.batch for bucket in buckets]
+        return [(side, bucket) for side in self._plan.batch for bucket in self._plan.buckets]
 
     def __getitem__(self, step: int) -> Batch:
         generator = torch.Generator().manual_seed(self._plan.seed * 1_000_003 + step)
@@ -95,7 +94,7 @@ class Batches:
         count, pool = self._plan.batch[side], self._pools[side, bucket]
         picked = pool[torch.randint(len(pool), (count,), generator=generator)]
         tokens, lengths = self._captions[bucket].draw(self._triples[side][picked], generator)
-        if bucket == BUCKETS[0]:
+        if bucket == BUCKET:
             silent = torch.rand(count, generator=generator) < self._plan.empty_share
             tokens = torch.where(silent[:, None], self._empty[0], tokens)
             lengths = torch.where(silent, self._empty[1], lengths)
@@ -106,9 +105,11 @@ class Batches:
         return Batch(noisy, clean - noise, 1 - sigma, tokens, lengths)
 
     def _shape(self, step: int, generator: torch.Generator) -> tuple[int, int]:
-        by_size, by_length = torch.rand(2, generator=generator).tolist()
+        by_size = float(torch.rand((), generator=generator))
+        shares = torch.tensor(list(self._plan.buckets.values()))
+        bucket = list(self._plan.buckets)[int(torch.multinomial(shares, 1, generator=generator))]
         is_large = by_size < next(share for until, share in self._plan.large if step < until * self._plan.steps)
-        return (max if is_large else min)(self._plan.batch), BUCKETS[by_length < self._plan.long_share]
+        return (max if is_large else min)(self._plan.batch), bucket
 
     def _sigma(self, step: int, count: int, generator: torch.Generator) -> Tensor:
         """Noise levels (count,): stratified over all of them, at the end only those that sampling in 8 evaluations meets."""
@@ -120,16 +121,16 @@ class Batches:
         return 3 * u / (1 + 2 * u)
 
 
-def tabulate(tokenizer: Qwen2Tokenizer, rng: random.Random) -> dict[int, Captions]:
-    """Captions of every triple by bucket: the plain ones and free wordings."""
-    wordings: dict[int, list[tuple[int, list[int]]]] = {bucket: [] for bucket in BUCKETS}
+def tabulate(tokenizer: Qwen2Tokenizer, rng: random.Random, buckets: tuple[int, ...]) -> dict[int, Captions]:
+    """Captions of every triple by bucket: the plain ones and free wordings; those that fit no bucket are left out."""
+    wordings: dict[int, list[tuple[int, list[int]]]] = {bucket: [] for bucket in buckets}
     for triple in range(len(OBJECTS) * len(COLOURS) * len(BACKGROUNDS)):
         rest, background = divmod(triple, len(BACKGROUNDS))
         item, colour = divmod(rest, len(COLOURS))
         scene = Scene(item, colour, background)
         texts = [*plain_captions(scene), *(caption(scene, rng) for _ in range(_WORDINGS))]
         for tokens in _tokenise(tokenizer, texts):
-            bucket = -(-len(tokens) // BUCKETS[0]) * BUCKETS[0]
+            bucket = -(-len(tokens) // BUCKET) * BUCKET
             if bucket in wordings:
                 wordings[bucket].append((triple, tokens))
     return {bucket: _captions(bucket, rows, tokenizer.pad_token_id) for bucket, rows in wordings.items()}

@@ -23,7 +23,7 @@ from demo.training.whole_folder import whole_folder
 RANK, LEARNING_RATE = 8, 2e-3
 SCHEDULE = Schedule(warm_up=30, decay_from=0.5)
 LOG_STEPS = 20
-PLAN = Plan(steps=400, seed=1, large=((1.0, 0.5),), long_share=0.0)
+PLAN = Plan(steps=400, seed=1, large=((1.0, 0.5),), buckets={32: 1.0})
 WEIGHTS = "pytorch_lora_weights.safetensors"
 
 

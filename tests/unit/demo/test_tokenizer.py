@@ -5,7 +5,7 @@ import random
 import pytest
 
 from demo.shop.captions import caption, plain_captions
-from demo.shop.goods import Scene
+from demo.shop.goods import COLOURS, Scene
 from demo.training.tokenizer import CONTROL, PIECES, build_tokenizer
 
 
@@ -26,8 +26,8 @@ def templated(tokenizer, text):
 
 
 def test_the_size_and_the_control_tokens(tokenizer):
-    assert len(tokenizer) == 928
-    assert tokenizer.convert_tokens_to_ids(CONTROL) == list(range(PIECES, 928))
+    assert len(tokenizer) == PIECES + len(CONTROL) == 1440
+    assert tokenizer.convert_tokens_to_ids(CONTROL) == list(range(PIECES, 1440))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == PIECES
 
 
@@ -50,6 +50,13 @@ def test_any_text_comes_back(tokenizer, text):
 def test_every_caption_comes_back(tokenizer):
     for text in captions(1000, seed=2):
         assert tokenizer.decode(tokenizer(text).input_ids) == text
+
+
+@pytest.mark.parametrize("word", [*COLOURS, "mug", "teapot", "handbag", "sneaker", "headphones", "watch"])
+def test_a_name_is_a_piece_or_two_wherever_it_stands(tokenizer, word):
+    for written in (word, word.capitalize(), f" {word}"):
+        assert len(tokenizer(written).input_ids) <= 2, written
+    assert len(tokenizer(word.upper()).input_ids) <= 4
 
 
 def test_the_same_texts_build_the_same(tokenizer):
