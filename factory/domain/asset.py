@@ -30,3 +30,5 @@ class Asset(Row):
     width: Mapped[int]
     height: Mapped[int]
     created_at: Mapped[datetime]
+    # Its retention ended: the object is gone, the record stays.
+    deleted_at: Mapped[datetime | None]

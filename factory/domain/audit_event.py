@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index
+from sqlalchemy import BigInteger, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from factory.domain.row import Row
@@ -19,6 +19,11 @@ class AuditAction(StrEnum):
 
     BATCH_SUBMITTED = "batch.submitted"
     BATCH_CANCELED = "batch.canceled"
+    BATCH_PAUSED = "batch.paused"
+    BATCH_RESUMED = "batch.resumed"
+    BATCH_REPRIORITISED = "batch.reprioritised"
+    BATCH_RETRIED = "batch.retried"
+    BATCH_ENDED = "batch.ended"
     JOB_SUBMITTED = "job.submitted"
     JOB_STARTED = "job.started"
     JOB_SUCCEEDED = "job.succeeded"
@@ -30,6 +35,17 @@ class AuditAction(StrEnum):
     JOB_REPLAYED = "job.replayed"
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
+    JOB_REUSED = "job.reused"
+    ASSET_EXPIRED = "asset.expired"
+    LANE_PAUSED = "lane.paused"
+    LANE_RESUMED = "lane.resumed"
+    ALLOWANCE_SET = "allowance.set"
+    TEMPLATE_SAVED = "template.saved"
+    LORA_REGISTERED = "lora.registered"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_ROTATED = "webhook.rotated"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_ENABLED = "webhook.enabled"
     PROMPT_REJECTED = "prompt.rejected"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
@@ -67,3 +83,5 @@ class AuditEvent(Row):
     was: Mapped[str | None]
     became: Mapped[str | None]
     detail: Mapped[dict[str, Any]]
+    # The transaction that wrote it: a reader that goes on from the last id would miss what commits late.
+    tx: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from factory.domain.labels import CustomerLabels
@@ -14,10 +14,16 @@ from factory.domain.row import Row, new_id
 
 
 class Batch(CustomerLabels, Row):
-    """`row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all."""
+    """`ended_at` is set by upkeep, together with the event that webhooks wait for, once no job of it waits or runs.
+
+    `row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all."""
 
     __tablename__ = "batches"
-    __table_args__ = (Index(None, "tenant", "external_id", unique=True), Index(None, "tenant", "id"))
+    __table_args__ = (
+        Index(None, "tenant", "external_id", unique=True),
+        Index(None, "tenant", "id"),
+        Index("batches_open_idx", "id", postgresql_where=text("ended_at IS NULL")),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
@@ -25,6 +31,13 @@ class Batch(CustomerLabels, Row):
     request_sha256: Mapped[str]
     project: Mapped[str]
     key_id: Mapped[uuid.UUID | None]
+    catalogue: Mapped[str | None]
+    template: Mapped[str | None]
+    priority: Mapped[str]
+    deadline: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    retention: Mapped[str]
     rows_accepted: Mapped[int]
     rows_refused: Mapped[int]
     row_errors: Mapped[list[dict[str, Any]]]

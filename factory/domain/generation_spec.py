@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 TURBO_EVALUATIONS = 8
 TURBO_GUIDANCE = 0.0
+
+
+class LoraUse(BaseModel):
+    """One LoRA as ordered: `scale` multiplies its weights, `sha256` freezes its file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+    scale: float = 1.0
 
 
 class GenerationSpec(BaseModel):
@@ -26,10 +38,21 @@ class GenerationSpec(BaseModel):
     width: int
     height: int
     seed: int
+    loras: tuple[LoraUse, ...] = ()
     num_inference_steps: int = TURBO_EVALUATIONS
     guidance_scale: float = TURBO_GUIDANCE
     label_profile: Literal["cn", "eu", "marketplace-clean"] = "cn"
     policy_version: str = ""
+
+    @property
+    def lora_key(self) -> str:
+        """The same for the same LoRAs at the same scales: what a worker has to load. '' without any."""
+        return ",".join(f"{use.name}:{use.sha256[:12]}@{use.scale:g}" for use in self.loras)
+
+    @property
+    def sha256(self) -> str:
+        """Equal for two orders that must give the same picture with the same label. Under which rules they were taken does not count."""
+        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json", exclude={"policy_version"}), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -30,15 +30,42 @@ DRAWING = frozenset({Phase.LOADING, Phase.GENERATING})
 
 
 class Lane(StrEnum):
-    """Who waits for the picture: a person, or an order."""
+    """Who waits for the picture: a person, an order, or nobody before the cheap hours."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
+    OFFPEAK = "offpeak"
+
+
+class Priority(StrEnum):
+    """What a customer may ask for. `standard` shares the lane of `bulk` with four times its weight."""
+
+    INTERACTIVE = "interactive"
+    STANDARD = "standard"
+    BULK = "bulk"
+    OFFPEAK = "offpeak"
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.BULK if self is Priority.STANDARD else Lane(self.value)
+
+    @property
+    def weight(self) -> float:
+        return 4.0 if self is Priority.STANDARD else 1.0
+
+
+class Hold(StrEnum):
+    """Why a queued job is not offered to workers yet. Upkeep lets it go when the reason is gone."""
+
+    SCHEDULED = "scheduled"  # its `not_before` has not come
+    PAUSED = "paused"  # its batch is paused
+    CAPPED = "capped"  # its tenant or user has as many pictures in work as allowed
+    TWIN = "twin"  # an equal job is being drawn; this one will deliver the same picture
 
 
 S = JobStatus
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
-    S.QUEUED: frozenset({S.RUNNING, S.CANCELED, S.EXPIRED}),
+    S.QUEUED: frozenset({S.RUNNING, S.CANCELED, S.EXPIRED, S.SUCCEEDED}),  # succeeded: by its twin's picture
     S.RUNNING: frozenset({S.SUCCEEDED, S.REJECTED, S.FAILED, S.CANCELED, S.QUEUED}),
     S.FAILED: frozenset({S.QUEUED}),
     S.SUCCEEDED: frozenset(),

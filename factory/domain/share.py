@@ -1,0 +1,38 @@
+"""Share and Allowance: what a tenant or a user has been given of the GPUs, and what they may have."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from factory.domain.row import Row
+
+
+class Share(Row):
+    """`finish` is the virtual finish time of the last job admitted in this lane; `member` is '' for the tenant, else one of its users.
+
+    Start-time fair queueing: Goyal, Vin and Cheng, IEEE/ACM Transactions on Networking 5(5), 1997.
+    """
+
+    __tablename__ = "shares"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    member: Mapped[str] = mapped_column(primary_key=True)
+    finish: Mapped[float]
+
+
+class Allowance(Row):
+    """What an operator set for a tenant (`member` '') or one of its users; no row means weight 1 and no cap."""
+
+    __tablename__ = "allowances"
+    __table_args__ = (
+        CheckConstraint("weight > 0", name="weight"),
+        CheckConstraint("max_running >= 0 AND max_queued >= 0", name="caps"),
+    )
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    member: Mapped[str] = mapped_column(primary_key=True)
+    weight: Mapped[float]
+    max_running: Mapped[int | None]
+    max_queued: Mapped[int | None]
