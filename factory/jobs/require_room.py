@@ -1,0 +1,32 @@
+"""require_room: an order of a tenant whose queue is full is turned away, with the time to come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from factory.errors import Problem, QueueFull
+from factory.jobs.room import DEFAULT_MAX_QUEUED, limits_of, retry_after, room_for
+
+
+def require_room(
+    session: Session, now: ColumnElement[Any], *, tenant: str, user: str = "", wanted: int = 1, default: int = DEFAULT_MAX_QUEUED
+) -> int:
+    """How many of the `wanted` rows fit: at least one. Raises QueueFull when none does."""
+    room = room_for(session, tenant=tenant, user=user, default=default)
+    if room > 0 or wanted <= 0:
+        return min(room, wanted)
+    limits = limits_of(session, tenant=tenant, user=user, default=default)
+    limit = min(limits.values())
+    seconds = retry_after(session, now, tenant=tenant, excess=wanted)
+    remedy = f"come back in {seconds} s" if limit else "ask an operator for `max_queued`"
+    message = f"your queue is full: {limit} rows may wait at once; {remedy}, or cancel what is no longer wanted"
+    raise QueueFull(message, Problem("queue_full", message, "", wanted), retry_after=seconds, limit=limit)
+
+
+def no_place(number: int, room: int) -> Problem:
+    """What a row is told that no longer fits."""
+    message = f"row {number} has no place: the queue took {room} rows and is full now; send the order again from this row on, later"
+    return Problem("queue_full", message, f"/rows/{number}", number, {"row": number})
