@@ -1,73 +1,88 @@
-"""find_batches: orders with their progress, counted from their jobs."""
+"""find_batches: orders with their progress, counted from their jobs; what was retried counts once, as its newest job."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.job import Job
-from factory.domain.status import JobStatus
+from factory.domain.status import Hold, JobStatus
 from factory.errors import NotFound
 from factory.jobs.label_filter import LabelFilter
 from factory.jobs.named import named
+from factory.jobs.pace import UNKNOWN, WINDOW, Pace, measure
+
+DRAWN = [JobStatus.SUCCEEDED.value, JobStatus.FAILED.value, JobStatus.REJECTED.value]
 
 
 @dataclass(frozen=True)
 class FoundBatch:
-    """A batch with its jobs counted by status."""
+    """A batch with its jobs counted by status, and how fast it goes."""
 
     batch: Batch
     counts: dict[str, int]
+    pace: Pace = UNKNOWN
 
     @property
     def is_done(self) -> bool:
-        return not self.counts.get(JobStatus.QUEUED.value) and not self.counts.get(JobStatus.RUNNING.value)
+        return is_done(self.counts)
 
     @property
     def status(self) -> str:
-        """queued, running, completed, partially_completed or failed: read off the jobs, never stored."""
-        succeeded = self.counts.get(JobStatus.SUCCEEDED.value, 0)
-        if not self.is_done:
-            return "queued" if self.counts.get(JobStatus.QUEUED.value, 0) == sum(self.counts.values()) else "running"
-        if succeeded == sum(self.counts.values()):
-            return "completed"
-        return "partially_completed" if succeeded else "failed"
+        """paused, queued, running, completed, partially_completed, failed or canceled: read off the jobs, never stored."""
+        return "paused" if self.batch.paused_at and not self.is_done else status_of(self.counts)
+
+
+def is_done(counts: dict[str, int]) -> bool:
+    return not counts.get(JobStatus.QUEUED.value) and not counts.get(JobStatus.RUNNING.value)
+
+
+def status_of(counts: dict[str, int]) -> str:
+    """What these counts make of a batch that nobody paused."""
+    total, succeeded = sum(counts.values()), counts.get(JobStatus.SUCCEEDED.value, 0)
+    if not is_done(counts):
+        return "queued" if counts.get(JobStatus.QUEUED.value, 0) == total else "running"
+    if succeeded == total:
+        return "completed"
+    if succeeded:
+        return "partially_completed"
+    return "canceled" if counts.get(JobStatus.CANCELED.value, 0) == total else "failed"
 
 
 def find_batch(db: Database, *, tenant: str, name: str) -> FoundBatch:
     """By id or by the client's own id. Raises NotFound, also for another tenant's."""
     with db.transaction() as session:
-        return batch_in(session, tenant=tenant, name=name)
+        return batch_in(session, tenant=tenant, name=name, now=db.now())
 
 
 def find_own_batch(db: Database, *, tenant: str, external_id: str) -> FoundBatch:
     """Only by the client's own id. Raises NotFound."""
     with db.transaction() as session:
-        return _first(session, select(Batch).where(Batch.tenant == tenant, Batch.external_id == external_id), external_id)
+        batch = _first(session, select(Batch).where(Batch.tenant == tenant, Batch.external_id == external_id), external_id)
+        return _found(session, batch, db.now())
 
 
-def batch_in(session: Session, *, tenant: str, name: str) -> FoundBatch:
+def batch_in(session: Session, *, tenant: str, name: str, now: ColumnElement[Any] | None = None) -> FoundBatch:
     """As this transaction sees it."""
+    return _found(session, batch_row(session, tenant=tenant, name=name), func.now() if now is None else now)
+
+
+def batch_row(session: Session, *, tenant: str, name: str) -> Batch:
+    """By either id, uncounted. Raises NotFound."""
     return _first(session, named(select(Batch).where(Batch.tenant == tenant), Batch, name), name)
 
 
-def _first(session: Session, statement: Select[Any], name: str) -> FoundBatch:
-    batch = session.scalars(statement).first()
-    if batch is None:
-        raise NotFound(f"no batch {name[:80]!r} belongs to your tenant")
-    return FoundBatch(batch, count_jobs(session, batch.id))
-
-
 def count_jobs(session: Session, batch_id: uuid.UUID) -> dict[str, int]:
-    """The jobs of a batch by status."""
-    counts = session.execute(select(Job.status, func.count()).where(Job.batch_id == batch_id).group_by(Job.status)).all()
-    return {status: count for status, count in counts}  # noqa: C416 (a Row is no tuple to mypy)
+    """The jobs of a batch by status, without those that a retry has replaced."""
+    rows = session.execute(_counted(Job.status, func.count()).where(Job.batch_id == batch_id).group_by(Job.status))
+    return {row[0]: row[1] for row in rows}
 
 
 def list_batches(db: Database, *, tenant: str, wanted: LabelFilter, before: uuid.UUID | None = None, limit: int = 50) -> list[FoundBatch]:
@@ -75,12 +90,59 @@ def list_batches(db: Database, *, tenant: str, wanted: LabelFilter, before: uuid
     where = [Batch.tenant == tenant, *wanted.on(Batch), *([Batch.id < before] if before else [])]
     with db.transaction() as session:
         batches = session.scalars(select(Batch).where(*where).order_by(Batch.id.desc()).limit(limit)).all()
-        counts = session.execute(
-            select(Job.batch_id, Job.status, func.count())
-            .where(Job.batch_id.in_([batch.id for batch in batches]))
-            .group_by(Job.batch_id, Job.status)
-        ).all()
-    tally: dict[uuid.UUID | None, dict[str, int]] = {}
-    for batch_id, status, count in counts:
-        tally.setdefault(batch_id, {})[status] = count
-    return [FoundBatch(batch, tally.get(batch.id, {})) for batch in batches]
+        progress = _progress(session, [batch.id for batch in batches], db.now())
+    return [_of_rows(batch, progress.get(batch.id, [])) for batch in batches]
+
+
+def _first(session: Session, statement: Select[Any], name: str) -> Batch:
+    batch: Batch | None = session.scalars(statement).first()
+    if batch is None:
+        raise NotFound(f"no batch {name[:80]!r} belongs to your tenant")
+    return batch
+
+
+def _found(session: Session, batch: Batch, now: ColumnElement[Any]) -> FoundBatch:
+    return _of_rows(batch, _progress(session, [batch.id], now).get(batch.id, []))
+
+
+def _counted(*columns: Any) -> Any:
+    return select(*columns).where(Job.superseded.is_(False))
+
+
+def _progress(session: Session, batches: Sequence[uuid.UUID], now: ColumnElement[Any]) -> dict[Any, list[Row[Any]]]:
+    """One row for each batch and status, in one walk over their jobs."""
+    drawn = Job.status.in_(DRAWN) & Job.started_at.is_not(None)
+    rows = session.execute(
+        _counted(
+            Job.batch_id,
+            Job.status,
+            func.count().label("jobs"),
+            func.count().filter(Job.hold == Hold.TWIN.value).label("twins"),
+            func.count().filter(drawn, Job.finished_at > now - WINDOW).label("recent"),
+            func.min(Job.started_at).label("first_start"),
+            func.max(Job.not_before).filter(Job.hold == Hold.SCHEDULED.value).label("last_start"),
+            now.label("moment"),
+        )
+        .where(Job.batch_id.in_(batches))
+        .group_by(Job.batch_id, Job.status)
+    ).all()
+    found: dict[Any, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(row.batch_id, []).append(row)
+    return found
+
+
+def _of_rows(batch: Batch, rows: Sequence[Row[Any]]) -> FoundBatch:
+    counts = {row.status: row.jobs for row in rows}
+    if is_done(counts):
+        return FoundBatch(batch, counts)
+    starts = [row.first_start for row in rows if row.first_start]
+    open_jobs = counts.get(JobStatus.QUEUED.value, 0) + counts.get(JobStatus.RUNNING.value, 0)
+    pace = measure(
+        drawn=sum(row.recent for row in rows),
+        left=open_jobs - sum(row.twins for row in rows),
+        first_start=min(starts, default=None),
+        not_before=max((row.last_start for row in rows if row.last_start), default=None),
+        now=rows[0].moment,
+    )
+    return FoundBatch(batch, counts, Pace(pace.per_minute, None) if batch.paused_at else pace)
