@@ -1,0 +1,142 @@
+"""Production: the verbs that real orders and real workers call, on a real Postgres, told what time it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from factory.domain.claim import Claim
+from factory.domain.job_order import JobOrder
+from factory.errors import LeaseLost
+from factory.jobs.admit import Admission, Limits, admit
+from factory.jobs.checkpoints import list_checkpoints
+from factory.jobs.claim_job import claim_job
+from factory.jobs.close_job import Finished, close_job
+from factory.jobs.prepare_batch import ParsedRow, prepare_batch
+from factory.jobs.raise_marks import raise_marks
+from factory.jobs.release_held import release_held
+from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
+from factory.jobs.run import Run
+from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_job import submit_job
+from factory.postprocess.prompt_rules import Decision
+from factory.simulate.arrivals import Arrival, Wish
+from factory.simulate.ground import Books
+from factory.simulate.scenario import SIZES, Scenario
+from factory.simulate.worker import SimulatedWorker, Ticket
+
+POLICY_VERSION = "simulation"
+PROMPT = "白底上的保温杯, a vacuum flask on white"
+KEPT = text(
+    "SELECT (SELECT count(*) FROM jobs j JOIN assets a ON a.job_id = j.id JOIN generations g ON g.job_id = j.id WHERE j.status = 'succeeded'),"
+    " (SELECT count(*) - count(DISTINCT job_id) FROM audit_events WHERE action = 'job.succeeded')"
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the tables say at the end: pictures with asset and record, and pictures that succeeded more than once."""
+
+    delivered: int
+    doubled: int
+
+
+class Production:
+    """Workers are simulated, their claims are not. Leases outlive any two pictures, so nothing renews them."""
+
+    name = "ours"
+
+    def __init__(self, scenario: Scenario, books: Books) -> None:
+        self._scenario, self._books, self._db = scenario, books, books.db
+        self._lease = timedelta(seconds=scenario.lease)
+        sides = max(max(width, height) for width, height, *_ in SIZES)
+        self._admission = Admission(Limits(max_side=sides), list_checkpoints(self._db), lambda _: Decision(POLICY_VERSION))
+        self._wishes: dict[int, Wish] = {}
+        self._lora_keys = {"": ""}
+
+    def arrive(self, arrival: Arrival, at: float) -> None:
+        self._books.clock.seconds = at
+        caller = self._books.callers[arrival.wishes[0].tenant]
+        self._wishes.update((wish.number, wish) for wish in arrival.wishes)
+        if arrival.wishes[0].interactive:
+            for wish in arrival.wishes:
+                with self._db.transaction() as session:
+                    submit_job(session, self._db.now(), caller, admit(_order(wish), self._admission))
+            return
+        prepared = prepare_batch(_rows(arrival), self._admission)
+        with self._db.transaction() as session:
+            submit_batch(session, self._db.now(), caller, BatchOrder(project="simulation"), prepared, request_sha256="")
+
+    def take(self, worker: SimulatedWorker, at: float, *, ahead: bool) -> Ticket | None:
+        self._books.clock.seconds = at
+        claim = claim_job(
+            self._db,
+            worker=worker.name,
+            lease=self._lease,
+            resident=worker.resident,
+            ahead=ahead,
+            run=Run(
+                since_swap=worker.since_swap,
+                lora_key=self._lora_keys[worker.lora],
+                lora_run=worker.lora_run,
+                interactive_run=worker.interactive_run,
+                offpeak_open=False,
+            ),
+        )
+        if claim is None:
+            return None
+        wish = self._wishes[claim.spec.seed]
+        self._lora_keys[wish.lora] = claim.spec.lora_key
+        return Ticket(wish, claim)
+
+    def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
+        self._books.clock.seconds = at
+        try:
+            close_job(self._db, ticket.token, _finished(ticket.token, ticket.wish))
+        except LeaseLost:
+            return False
+        return True
+
+    def tend(self, at: float) -> None:
+        self._books.clock.seconds = at
+        # A node that vanishes is no sign that its picture is poison: here it is the dice.
+        requeue_lost_jobs(self._db, max_lost_leases=1_000_000)
+        release_held(self._db)
+        raise_marks(self._db)
+
+    def kept(self) -> Kept:
+        with self._db.transaction() as session:
+            return Kept(*session.execute(KEPT).one())
+
+
+def _order(wish: Wish) -> JobOrder:
+    loras = [{"name": wish.lora}] if wish.lora else None
+    return JobOrder.model_validate(
+        {"prompt": PROMPT, "model": wish.checkpoint, "width": wish.width, "height": wish.height, "seed": wish.number, "loras": loras}
+    )
+
+
+def _rows(arrival: Arrival) -> Iterator[ParsedRow]:
+    for number, wish in enumerate(arrival.wishes, 1):
+        yield ParsedRow(number, _order(wish))
+
+
+def _finished(claim: Claim, wish: Wish) -> Finished:
+    key = f"{claim.tenant}/{claim.job_id}.a{claim.attempt}.png"
+    return Finished(
+        key=key,
+        filename=f"{claim.project}_{claim.seq:06d}.png",
+        media_type="image/png",
+        size=1,
+        sha256=hashlib.sha256(key.encode()).hexdigest(),
+        width=wish.width,
+        height=wish.height,
+        evaluations=claim.spec.num_inference_steps,
+        facts={"engine": "simulated"},
+        seconds={"denoise": wish.seconds},
+        policy_version=POLICY_VERSION,
+    )

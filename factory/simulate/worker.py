@@ -1,0 +1,90 @@
+"""SimulatedWorker: a GPU process that only takes time: which checkpoints it holds, and what each picture costs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from factory.simulate.arrivals import Wish
+from factory.simulate.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A picture that a worker has taken; `token` is whatever the policy needs to recognise it."""
+
+    wish: Wish
+    token: Any = None
+
+
+@dataclass(frozen=True)
+class Stint:
+    """What one picture costs a worker."""
+
+    loading: float
+    switching: float
+    drawing: float
+
+    @property
+    def seconds(self) -> float:
+        return self.loading + self.switching + self.drawing
+
+
+class SimulatedWorker:
+    """`resident` names its checkpoints, last used first. `epoch` changes whenever what was planned for it no longer counts.
+
+    `since_swap`, `lora_run` and `interactive_run` count pictures as a real worker does for its claims, the present one included.
+    """
+
+    def __init__(self, name: str, scenario: Scenario) -> None:
+        self.name, self._scenario = name, scenario
+        self.loads = self.lora_switches = self.epoch = 0
+        self._in_ram: set[str] = set()
+        self.restart()
+
+    def restart(self) -> None:
+        """An empty card, as after a crash; what it has cost so far stays counted."""
+        self.resident: list[str] = []
+        self._coming: dict[str, float] = {}
+        self._in_ram.clear()
+        self.lora, self.ahead, self.present = "", None, None
+        self.since_swap = self.lora_run = self.interactive_run = 0
+        self.up = True
+
+    ahead: Ticket | None
+    present: Ticket | None
+
+    def begin(self, wish: Wish, at: float) -> Stint:
+        """Turn to a picture."""
+        held = wish.checkpoint in self.resident and wish.checkpoint not in self._coming
+        loading = 0.0 if held else self._wait_for(wish.checkpoint, at)
+        self.resident.remove(wish.checkpoint)
+        self.resident.insert(0, wish.checkpoint)
+        switches = bool(wish.lora) and wish.lora != self.lora
+        self.lora_switches += switches
+        self.since_swap = self.since_swap + 1 if held else 1
+        self.lora_run = self.lora_run + 1 if held and wish.lora == self.lora else 1
+        self.interactive_run = self.interactive_run + 1 if wish.interactive else 0
+        self.lora = wish.lora
+        return Stint(loading, self._scenario.lora_seconds if switches else 0.0, wish.seconds)
+
+    def prefetch(self, wish: Wish, at: float) -> None:
+        """Load beside the picture that is being drawn, where there is room for both."""
+        if self._scenario.vram > 1 and wish.checkpoint not in self.resident:
+            self._coming[wish.checkpoint] = at + self._load(wish.checkpoint, place=1)
+
+    def _wait_for(self, checkpoint: str, at: float) -> float:
+        if checkpoint in self._coming:
+            return max(0.0, self._coming.pop(checkpoint) - at)
+        return self._load(checkpoint, place=0)
+
+    def _load(self, checkpoint: str, *, place: int) -> float:
+        """The least recently used one goes. Seconds until it is there."""
+        scenario = self._scenario
+        while len(self.resident) >= scenario.vram:
+            self._coming.pop(self.resident.pop(), None)
+        self.resident.insert(place, checkpoint)
+        self.loads += 1
+        from_ram = scenario.ram_seconds is not None and checkpoint in self._in_ram
+        self._in_ram.add(checkpoint)
+        return scenario.ram_seconds if from_ram and scenario.ram_seconds is not None else scenario.load_seconds
