@@ -6,17 +6,20 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.asset import Asset
 from factory.domain.job import Job
+from factory.domain.status import JobStatus
 from factory.errors import NotFound
 from factory.jobs.label_filter import LabelFilter
 from factory.jobs.named import named
 
-JOBS: Select[Any] = select(Job, Asset).outerjoin(Asset, Asset.job_id == Job.id)  # type: ignore[assignment]
+# A job's picture is its own or its twin's; nobody sees it before the job has succeeded.
+DELIVERED = and_(Asset.job_id == func.coalesce(Job.twin_id, Job.id), Job.status == JobStatus.SUCCEEDED.value)
+JOBS: Select[Any] = select(Job, Asset).outerjoin(Asset, DELIVERED)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class JobFilter(LabelFilter):
 
 @dataclass(frozen=True)
 class FoundJob:
-    """A job and, when it succeeded, its asset."""
+    """A job and, when it succeeded, its asset: the one of its twin where it has one."""
 
     job: Job
     asset: Asset | None

@@ -1,0 +1,116 @@
+"""match_twins: an order that was drawn before, or that waits already, is not drawn again. It will deliver its twin's picture."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, and_, case, exists, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from factory.domain.asset import Asset
+from factory.domain.job import Job
+from factory.domain.status import Hold, JobStatus, Lane
+from factory.jobs.change_status import JOBS
+from factory.jobs.expire_assets import MARGIN, is_due
+
+LANES = [lane.value for lane in Lane]  # the one that waits least comes first
+COLUMNS = (Job.id, Job.tenant, Job.spec_sha256, Job.lane, Job.batch_id, Job.hold, Job.not_before)
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """How many jobs need no drawing, and the GPU seconds that this saves."""
+
+    reused: int = 0
+    gpu_seconds: float = 0.0
+
+
+def match_twins(
+    session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID | None, job_ids: Collection[uuid.UUID] = ()
+) -> Reuse:
+    """Give every new job that has an equal a twin, in the caller's transaction, after its rows were written.
+
+    The new jobs are those of the batch, or only `job_ids`. Of equal new ones the soonest is drawn. A second order of this tenant
+    waits here until the first is committed, so that two equal orders at once are drawn once.
+    """
+    if batch_id is None and not job_ids:
+        return Reuse()
+    _one_at_a_time(session, tenant, wait=not job_ids)
+    other = aliased(Job)
+    if job_ids:
+        new, outside = Job.id.in_(job_ids), other.id.not_in(job_ids)
+    else:
+        new, outside = Job.batch_id == batch_id, other.batch_id.is_distinct_from(batch_id)
+    waits = [Job.tenant == tenant, Job.status == JobStatus.QUEUED.value, Job.twin_id.is_(None)]
+    mine = select(*COLUMNS).where(new, *waits).cte("mine")
+    pairs = pair(mine, other, outside, now)
+    moved = (
+        update(Job)
+        .where(JOBS.c.id == pairs.c.id, pairs.c.twin_id != pairs.c.id)
+        .values(hold=Hold.TWIN.value, twin_id=pairs.c.twin_id)
+        .returning(JOBS.c.cost)
+        .cte("moved")
+    )
+    reused, seconds = session.execute(select(func.count(), func.coalesce(func.sum(moved.c.cost), 0.0)).select_from(moved)).one()
+    return Reuse(reused, float(seconds))
+
+
+def count_reused(session: Session, batch_id: uuid.UUID) -> Reuse:
+    """What a batch did not have to draw, read off its jobs."""
+    mine = select(func.count(), func.coalesce(func.sum(Job.cost), 0.0)).where(
+        Job.batch_id == batch_id, Job.twin_id.is_not(None), Job.superseded.is_(False)
+    )
+    reused, seconds = session.execute(mine).one()
+    return Reuse(reused, float(seconds))
+
+
+def pair(mine: CTE, other: type[Job], outside: ColumnElement[bool], now: ColumnElement[Any]) -> CTE:
+    """(id, twin_id) of each job in `mine`: an equal one from outside, else the soonest among equals, which is its own twin then."""
+    soonest = (mine.c.hold == Hold.SCHEDULED.value).is_(True), mine.c.not_before.nulls_first(), _rank(mine.c.lane), mine.c.id
+    equal = mine.c.tenant, mine.c.spec_sha256
+    firsts = select(mine).distinct(*equal).order_by(*equal, *soonest).cte("firsts")
+    twin = func.coalesce(_original(firsts, other, outside, now), firsts.c.id)
+    chosen = select(firsts.c.tenant, firsts.c.spec_sha256, twin.label("twin_id")).cte("chosen")
+    same = and_(chosen.c.tenant == mine.c.tenant, chosen.c.spec_sha256 == mine.c.spec_sha256)
+    return select(mine.c.id, chosen.c.twin_id).join_from(mine, chosen, same).cte("pairs")
+
+
+def is_coming(original: Any, job: Any) -> ColumnElement[bool]:
+    """Whether the picture of `original` is on its way and comes no later than `job` would get its own. Never a twin: no chains."""
+    waits = and_(
+        original.status == JobStatus.QUEUED.value,
+        original.twin_id.is_(None),
+        _rank(original.lane) <= _rank(job.lane),
+        or_(original.hold.is_(None), original.hold == Hold.CAPPED.value),
+    )
+    return or_(waits, original.status == JobStatus.RUNNING.value)
+
+
+def has_picture(job_id: Any) -> ColumnElement[bool]:
+    """An asset exists exactly when its job succeeded; one whose retention ended has no file."""
+    return exists().where(Asset.job_id == job_id, Asset.deleted_at.is_(None))
+
+
+def _keeps_picture(job_id: Any, now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """And has it for long enough that nobody is deleting it while we look."""
+    return exists().where(Asset.job_id == job_id, Asset.deleted_at.is_(None), ~is_due(now + MARGIN))
+
+
+def _original(firsts: CTE, other: type[Job], outside: ColumnElement[bool], now: ColumnElement[Any]) -> ScalarSelect[Any]:
+    equal = other.tenant == firsts.c.tenant, other.spec_sha256 == firsts.c.spec_sha256
+    done_first = other.status == JobStatus.SUCCEEDED.value
+    found = select(other.id).where(*equal, other.twin_id.is_(None), outside, or_(is_coming(other, firsts.c), _keeps_picture(other.id, now)))
+    return found.order_by(done_first.desc(), other.id).limit(1).scalar_subquery()
+
+
+def _rank(lane: Any) -> ColumnElement[int]:
+    return case({name: number for number, name in enumerate(LANES)}, value=lane, else_=len(LANES))
+
+
+def _one_at_a_time(session: Session, tenant: str, *, wait: bool) -> None:
+    """A single picture does not wait behind a large order: at worst it is drawn twice."""
+    lock = func.pg_advisory_xact_lock if wait else func.pg_try_advisory_xact_lock
+    session.execute(select(lock(func.hashtextextended(f"twins\x1f{tenant}", 0))))

@@ -1,0 +1,118 @@
+"""settle_twins: what waits for an equal picture is delivered with it; where that one came to nothing, one of them is drawn itself."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, exists, func, null, or_, select, text, update
+from sqlalchemy.orm import Session, aliased
+
+from factory.db import Database
+from factory.domain.audit_event import Actor, AuditAction
+from factory.domain.batch import Batch
+from factory.domain.job import Job
+from factory.domain.queue_mark import QueueMark
+from factory.domain.status import Hold, JobStatus
+from factory.jobs.apply_caps import apply_caps
+from factory.jobs.change_status import JOBS, change_status, pick
+from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, match_twins, pair
+
+__all__ = ["Settled", "match_twins", "settle_every_twin", "settle_twins"]
+UPKEEP = Actor("upkeep", "settle_twins")
+AT_ONCE = 2000
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`delivered` with their twin's picture; `released` are drawn themselves; `moved` wait for another equal one."""
+
+    delivered: int = 0
+    released: int = 0
+    moved: int = 0
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing more can be settled now."""
+        return self.delivered < AT_ONCE and self.released + self.moved < AT_ONCE
+
+
+def settle_every_twin(db: Database) -> Settled:
+    """All that can be settled now, in short transactions."""
+    total = Settled()
+    while True:
+        with db.transaction() as session:
+            done = settle_twins(session, db.now())
+        total = Settled(total.delivered + done.delivered, total.released + done.released, total.moved + done.moved)
+        if done.is_all:
+            return total
+
+
+def settle_twins(
+    session: Session, now: ColumnElement[Any], *, batch_id: uuid.UUID | None = None, job_id: uuid.UUID | None = None
+) -> Settled:
+    """At most AT_ONCE of each kind. A new order asks only for its own deliveries, by `batch_id` or `job_id`; upkeep asks for all."""
+    whose = [column == value for column, value in ((Job.batch_id, batch_id), (Job.id, job_id)) if value is not None]
+    delivered = change_status(
+        session,
+        pick(
+            Job.hold == Hold.TWIN.value,
+            has_picture(Job.twin_id),
+            or_(Job.not_before.is_(None), Job.not_before <= now),
+            or_(Job.expires_at.is_(None), Job.expires_at > now),
+            *whose,
+        )
+        .order_by(Job.id)
+        .limit(AT_ONCE)
+        .with_for_update(of=Job, skip_locked=True),
+        JobStatus.SUCCEEDED,
+        now=now,
+        action=AuditAction.JOB_REUSED,
+        actor=UPKEEP,
+        values={"hold": null(), "error": null()},
+    )
+    if whose:
+        return Settled(len(delivered))
+    return Settled(len(delivered), *_release(session, now))
+
+
+def _release(session: Session, now: ColumnElement[Any]) -> tuple[int, int]:
+    """Twins of what failed, was canceled, lost its file or waits longer than they may: one of each kind is drawn, for all of them."""
+    # One at a time: two that saw half a group each would draw it twice.
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended("twins", 0)))):
+        return 0, 0
+    original, other = aliased(Job), aliased(Job)
+    waits_too = and_(original.status == JobStatus.QUEUED.value, original.twin_id.is_(None), original.batch_id == Job.batch_id)
+    fine = exists().where(original.id == Job.twin_id, or_(is_coming(original, Job), waits_too, has_picture(original.id)))
+    orphans = select(*COLUMNS).where(Job.hold == Hold.TWIN.value, ~fine).order_by(Job.id).limit(AT_ONCE)
+    # Marks are read by a later statement than the one that gives this transaction its number.
+    session.execute(text("SELECT pg_current_xact_id()"))
+    pairs = pair(orphans.with_for_update(of=Job, skip_locked=True).cte("mine"), other, other.twin_id.is_(None), now)
+    drawn = pairs.c.twin_id == pairs.c.id
+    values: dict[str, Any] = {
+        "twin_id": case((drawn, null()), else_=pairs.c.twin_id),
+        "hold": case((drawn, _own_hold(now)), else_=Hold.TWIN.value),
+        "ready_at": case((drawn, now), else_=JOBS.c.ready_at),
+        "vft": case((drawn, func.greatest(JOBS.c.vft, _low(["", JOBS.c.checkpoint], ""))), else_=JOBS.c.vft),
+        "turn": case((drawn, func.greatest(JOBS.c.turn, _low([JOBS.c.checkpoint], JOBS.c.tenant))), else_=JOBS.c.turn),
+    }
+    moved = update(Job).where(JOBS.c.id == pairs.c.id).values(values).returning(JOBS.c.twin_id, JOBS.c.tenant).cte("moved")
+    drawn_now, elsewhere = func.count().filter(moved.c.twin_id.is_(None)), func.count(moved.c.twin_id)
+    rows = session.execute(select(moved.c.tenant, drawn_now, elsewhere).group_by(moved.c.tenant).order_by(moved.c.tenant)).all()
+    for tenant, released, _ in rows:
+        if released:
+            apply_caps(session, now, tenant=tenant)
+    return sum(row[1] for row in rows), sum(row[2] for row in rows)
+
+
+def _own_hold(now: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Why it would wait if it had never had a twin."""
+    paused = exists().where(Batch.id == JOBS.c.batch_id, Batch.paused_at.is_not(None))
+    return case((JOBS.c.not_before > now, Hold.SCHEDULED.value), (paused, Hold.PAUSED.value), else_=null())
+
+
+def _low(checkpoints: list[Any], tenant: Any) -> ScalarSelect[Any]:
+    """Nothing waiting stands before this mark, so nothing may come to stand there."""
+    where = QueueMark.lane == JOBS.c.lane, QueueMark.checkpoint.in_(checkpoints), QueueMark.tenant == tenant
+    return select(func.max(QueueMark.low)).where(*where).scalar_subquery()
