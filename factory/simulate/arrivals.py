@@ -11,7 +11,7 @@ from factory.simulate.scenario import MEAN_SECONDS, SIZES, Scenario
 
 
 @dataclass(frozen=True)
-class Wish:
+class Wanted:
     """One picture. `number` is unique in a scenario and its seed in the order; `seconds` is what a GPU takes to draw it."""
 
     number: int
@@ -30,7 +30,7 @@ class Arrival:
     """One order: a single interactive picture, or the rows of a batch, which are all of one kind."""
 
     at: float
-    wishes: tuple[Wish, ...]
+    pictures: tuple[Wanted, ...]
 
 
 def arrivals(scenario: Scenario) -> list[Arrival]:
@@ -40,8 +40,8 @@ def arrivals(scenario: Scenario) -> list[Arrival]:
     for at, tenant, interactive, count, kind in drafts:
         checkpoint, lora, (width, height, seconds, _) = kind
         scaled = seconds * scenario.image_seconds / MEAN_SECONDS
-        wishes = tuple(Wish(number + n, at, tenant, interactive, checkpoint, lora, width, height, scaled) for n in range(count))
-        made.append(Arrival(at, wishes))
+        pictures = tuple(Wanted(number + n, at, tenant, interactive, checkpoint, lora, width, height, scaled) for n in range(count))
+        made.append(Arrival(at, pictures))
         number += count
     return made
 

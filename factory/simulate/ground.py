@@ -18,10 +18,10 @@ from sqlalchemy.engine import make_url
 from factory.db import Database
 from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
-from factory.domain.lora import Lora
 from factory.domain.tenant import Tenant
 from factory.embedded.postgres import DATABASE, Postgres
 from factory.jobs.checkpoints import register_checkpoint
+from factory.jobs.loras import register_lora
 from factory.jobs.migrate import migrate
 from factory.simulate.scenario import Scenario
 
@@ -90,11 +90,11 @@ class Ground:
 def _furnish(db: Database, scenario: Scenario) -> None:
     with db.transaction() as session:
         session.add_all(Tenant(id=tenant, created_at=db.now()) for tenant in scenario.tenant_names)
-        names = [lora for checkpoint in scenario.checkpoint_names for lora in scenario.lora_names(checkpoint)]
-        session.add_all(Lora(name=name, sha256=_sha256(name), bytes=1, registered_at=db.now()) for name in names)
     for checkpoint in scenario.checkpoint_names:
         register_checkpoint(db, name=checkpoint, engine="simulated", sha256=_sha256(checkpoint), size=1, native_side=1024, actor=ACTOR)
+        for lora in scenario.lora_names(checkpoint):
+            register_lora(db, name=lora, sha256=_sha256(lora), size=1, actor=ACTOR)
 
 
-def _sha256(text_: str) -> str:
-    return hashlib.sha256(text_.encode()).hexdigest()
+def _sha256(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import count
 
-from factory.simulate.arrivals import Arrival, Wish
+from factory.simulate.arrivals import Arrival, Wanted
 from factory.simulate.scenario import Scenario
 from factory.simulate.worker import SimulatedWorker, Ticket
 
@@ -21,41 +21,41 @@ class Fifo:
 
     def __init__(self, scenario: Scenario) -> None:
         self._lease, self._tokens = scenario.lease, count()
-        self._held: dict[int, tuple[int, float, Wish]] = {}
-        self._queues: dict[str, list[tuple[Key, int, Wish]]] = defaultdict(list)
+        self._held: dict[int, tuple[int, float, Wanted]] = {}
+        self._queues: dict[str, list[tuple[Key, int, Wanted]]] = defaultdict(list)
 
     def arrive(self, arrival: Arrival, at: float) -> None:
-        for wish in arrival.wishes:
-            self._put(wish)
+        for wanted in arrival.pictures:
+            self._put(wanted)
 
     def take(self, worker: SimulatedWorker, at: float, *, ahead: bool) -> Ticket | None:
         waiting = [queue for queue in map(self._queues.__getitem__, self.places(worker)) if queue]
         if not waiting:
             return None
-        wish = heapq.heappop(self.choose(worker, waiting))[-1]
+        wanted = heapq.heappop(self.choose(worker, waiting))[-1]
         token = next(self._tokens)
-        self._held[wish.number] = token, at + self._lease, wish
-        return Ticket(wish, token)
+        self._held[wanted.number] = token, at + self._lease, wanted
+        return Ticket(wanted, token)
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
-        held = self._held.get(ticket.wish.number)
+        held = self._held.get(ticket.wanted.number)
         if held is None or held[0] != ticket.token:
             return False
-        del self._held[ticket.wish.number]
+        del self._held[ticket.wanted.number]
         return True
 
     def tend(self, at: float) -> None:
         for number in [number for number, (_, until, _) in self._held.items() if until < at]:
             self._put(self._held.pop(number)[-1])
 
-    def _put(self, wish: Wish) -> None:
-        heapq.heappush(self._queues[self.place(wish)], (self.key(wish), wish.number, wish))
+    def _put(self, wanted: Wanted) -> None:
+        heapq.heappush(self._queues[self.place(wanted)], (self.key(wanted), wanted.number, wanted))
 
-    def key(self, wish: Wish) -> Key:
+    def key(self, wanted: Wanted) -> Key:
         """The least goes first."""
-        return (wish.at,)
+        return (wanted.at,)
 
-    def place(self, wish: Wish) -> str:
+    def place(self, wanted: Wanted) -> str:
         """The queue it waits in."""
         return ""
 
@@ -63,7 +63,7 @@ class Fifo:
         """The queues that this worker serves."""
         return ("",)
 
-    def choose(self, worker: SimulatedWorker, waiting: list[list[tuple[Key, int, Wish]]]) -> list[tuple[Key, int, Wish]]:
+    def choose(self, worker: SimulatedWorker, waiting: list[list[tuple[Key, int, Wanted]]]) -> list[tuple[Key, int, Wanted]]:
         return min(waiting)
 
 
@@ -72,8 +72,8 @@ class PriorityFifo(Fifo):
 
     name = "priority-fifo"
 
-    def key(self, wish: Wish) -> Key:
-        return (0.0 if wish.interactive else 1.0, wish.at)
+    def key(self, wanted: Wanted) -> Key:
+        return (0.0 if wanted.interactive else 1.0, wanted.at)
 
 
 class QueuePerCheckpoint(Fifo):
@@ -85,17 +85,17 @@ class QueuePerCheckpoint(Fifo):
         super().__init__(scenario)
         work: dict[str, float] = defaultdict(float)
         for arrival in arrivals:
-            for wish in arrival.wishes:
-                work[wish.checkpoint] += wish.seconds
+            for wanted in arrival.pictures:
+                work[wanted.checkpoint] += wanted.seconds
         self._homes = deal_out(work, scenario.workers)
 
-    def place(self, wish: Wish) -> str:
-        return wish.checkpoint
+    def place(self, wanted: Wanted) -> str:
+        return wanted.checkpoint
 
     def places(self, worker: SimulatedWorker) -> Iterable[str]:
         return self._homes[int(worker.name.rsplit("-", 1)[1]) - 1]
 
-    def choose(self, worker: SimulatedWorker, waiting: list[list[tuple[Key, int, Wish]]]) -> list[tuple[Key, int, Wish]]:
+    def choose(self, worker: SimulatedWorker, waiting: list[list[tuple[Key, int, Wanted]]]) -> list[tuple[Key, int, Wanted]]:
         stay = [queue for queue in waiting if queue[0][-1].checkpoint in worker.resident[:1]]
         return stay[0] if stay else min(waiting)
 

@@ -46,7 +46,7 @@ class Play:
         self._workers = [SimulatedWorker(f"gpu-{n}", scenario) for n in range(1, scenario.workers + 1)]
         self._idle = deque(self._workers)
         self._ledger, self._now, self._arrived = Ledger(), 0.0, 0
-        self._expected = sum(len(arrival.wishes) for arrival in arrivals)
+        self._expected = sum(len(arrival.pictures) for arrival in arrivals)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         for arrival in arrivals:
@@ -71,8 +71,8 @@ class Play:
 
     def _arrive(self, arrival: Arrival) -> None:
         self._policy.arrive(arrival, self._now)
-        self._arrived += len(arrival.wishes)
-        self._ring(len(arrival.wishes))
+        self._arrived += len(arrival.pictures)
+        self._ring(len(arrival.pictures))
 
     def _tick(self) -> None:
         self._policy.tend(self._now)
@@ -95,9 +95,9 @@ class Play:
         if ticket is None:
             self._idle.append(worker)
             return
-        stint = worker.begin(ticket.wish, self._now)
+        stint = worker.begin(ticket.wanted, self._now)
         worker.epoch += 1
-        self._ledger.begun[ticket.wish.number] = self._now
+        self._ledger.begun[ticket.wanted.number] = self._now
         self._at(self._now + LOOK_AHEAD_SECONDS, partial(self._look_ahead, worker, worker.epoch, self._now + stint.loading))
         self._at(self._now + stint.seconds, partial(self._done, worker, worker.epoch, ticket, stint))
 
@@ -106,13 +106,13 @@ class Play:
         if worker.epoch == epoch and worker.ahead is None:
             worker.ahead = self._take(worker, ahead=True)
             if worker.ahead is not None:
-                worker.prefetch(worker.ahead.wish, max(self._now, loaded))
+                worker.prefetch(worker.ahead.wanted, max(self._now, loaded))
 
     def _done(self, worker: SimulatedWorker, epoch: int, ticket: Ticket, stint: Stint) -> None:
         if worker.epoch != epoch:
             return  # it vanished meanwhile
         worker.epoch += 1
-        ledger, number = self._ledger, ticket.wish.number
+        ledger, number = self._ledger, ticket.wanted.number
         ledger.loading += stint.loading
         ledger.switching += stint.switching
         if self._policy.finish(worker, ticket, self._now):
@@ -130,7 +130,7 @@ class Play:
         if worker in self._idle:
             self._idle.remove(worker)
         if worker.present is not None:
-            self._ledger.wasted += self._now - self._ledger.begun[worker.present.wish.number]
+            self._ledger.wasted += self._now - self._ledger.begun[worker.present.wanted.number]
         worker.restart()
         worker.up = False
         worker.epoch += 1

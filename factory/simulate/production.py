@@ -16,6 +16,7 @@ from factory.jobs.admit import Admission, Limits, admit
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished, close_job
+from factory.jobs.loras import list_loras
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
 from factory.jobs.raise_marks import raise_marks
 from factory.jobs.release_held import release_held
@@ -24,7 +25,7 @@ from factory.jobs.run import Run
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.postprocess.prompt_rules import Decision
-from factory.simulate.arrivals import Arrival, Wish
+from factory.simulate.arrivals import Arrival, Wanted
 from factory.simulate.ground import Books
 from factory.simulate.scenario import SIZES, Scenario
 from factory.simulate.worker import SimulatedWorker, Ticket
@@ -54,18 +55,20 @@ class Production:
         self._scenario, self._books, self._db = scenario, books, books.db
         self._lease = timedelta(seconds=scenario.lease)
         sides = max(max(width, height) for width, height, *_ in SIZES)
-        self._admission = Admission(Limits(max_side=sides), list_checkpoints(self._db), lambda _: Decision(POLICY_VERSION))
-        self._wishes: dict[int, Wish] = {}
+        self._admission = Admission(
+            Limits(max_side=sides), list_checkpoints(self._db), lambda _: Decision(POLICY_VERSION), loras=list_loras(self._db)
+        )
+        self._pictures: dict[int, Wanted] = {}
         self._lora_keys = {"": ""}
 
     def arrive(self, arrival: Arrival, at: float) -> None:
         self._books.clock.seconds = at
-        caller = self._books.callers[arrival.wishes[0].tenant]
-        self._wishes.update((wish.number, wish) for wish in arrival.wishes)
-        if arrival.wishes[0].interactive:
-            for wish in arrival.wishes:
+        caller = self._books.callers[arrival.pictures[0].tenant]
+        self._pictures.update((wanted.number, wanted) for wanted in arrival.pictures)
+        if arrival.pictures[0].interactive:
+            for wanted in arrival.pictures:
                 with self._db.transaction() as session:
-                    submit_job(session, self._db.now(), caller, admit(_order(wish), self._admission))
+                    submit_job(session, self._db.now(), caller, admit(_order(wanted), self._admission))
             return
         prepared = prepare_batch(_rows(arrival), self._admission)
         with self._db.transaction() as session:
@@ -89,14 +92,14 @@ class Production:
         )
         if claim is None:
             return None
-        wish = self._wishes[claim.spec.seed]
-        self._lora_keys[wish.lora] = claim.spec.lora_key
-        return Ticket(wish, claim)
+        wanted = self._pictures[claim.spec.seed]
+        self._lora_keys[wanted.lora] = claim.spec.lora_key
+        return Ticket(wanted, claim)
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         self._books.clock.seconds = at
         try:
-            close_job(self._db, ticket.token, _finished(ticket.token, ticket.wish))
+            close_job(self._db, ticket.token, _finished(ticket.token, ticket.wanted))
         except LeaseLost:
             return False
         return True
@@ -113,19 +116,26 @@ class Production:
             return Kept(*session.execute(KEPT).one())
 
 
-def _order(wish: Wish) -> JobOrder:
-    loras = [{"name": wish.lora}] if wish.lora else None
+def _order(wanted: Wanted) -> JobOrder:
+    loras = [{"name": wanted.lora}] if wanted.lora else None
     return JobOrder.model_validate(
-        {"prompt": PROMPT, "model": wish.checkpoint, "width": wish.width, "height": wish.height, "seed": wish.number, "loras": loras}
+        {
+            "prompt": PROMPT,
+            "model": wanted.checkpoint,
+            "width": wanted.width,
+            "height": wanted.height,
+            "seed": wanted.number,
+            "loras": loras,
+        }
     )
 
 
 def _rows(arrival: Arrival) -> Iterator[ParsedRow]:
-    for number, wish in enumerate(arrival.wishes, 1):
-        yield ParsedRow(number, _order(wish))
+    for number, wanted in enumerate(arrival.pictures, 1):
+        yield ParsedRow(number, _order(wanted))
 
 
-def _finished(claim: Claim, wish: Wish) -> Finished:
+def _finished(claim: Claim, wanted: Wanted) -> Finished:
     key = f"{claim.tenant}/{claim.job_id}.a{claim.attempt}.png"
     return Finished(
         key=key,
@@ -133,10 +143,10 @@ def _finished(claim: Claim, wish: Wish) -> Finished:
         media_type="image/png",
         size=1,
         sha256=hashlib.sha256(key.encode()).hexdigest(),
-        width=wish.width,
-        height=wish.height,
+        width=wanted.width,
+        height=wanted.height,
         evaluations=claim.spec.num_inference_steps,
         facts={"engine": "simulated"},
-        seconds={"denoise": wish.seconds},
+        seconds={"denoise": wanted.seconds},
         policy_version=POLICY_VERSION,
     )

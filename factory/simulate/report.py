@@ -57,27 +57,29 @@ class Report:
 
 def make_report(scenario: Scenario, arrivals: Sequence[Arrival], policy: str, ledger: Ledger, *, wall: float, taking: float) -> Report:
     """`wall` and `taking` are real seconds: of the whole run, and of its claims."""
-    wishes = [wish for arrival in arrivals for wish in arrival.wishes]
+    pictures = [wanted for arrival in arrivals for wanted in arrival.pictures]
     classes, tenants = defaultdict(list), defaultdict(list)
-    for wish in wishes:
-        if wish.number in ledger.finished:
-            waited = ledger.begun[wish.number] - wish.at
-            classes["interactive" if wish.interactive else "bulk"].append(waited)
-            if not wish.interactive:
-                tenants[wish.tenant].append(waited)
+    for wanted in pictures:
+        if wanted.number in ledger.finished:
+            waited = ledger.begun[wanted.number] - wanted.at
+            classes["interactive" if wanted.interactive else "bulk"].append(waited)
+            if not wanted.interactive:
+                tenants[wanted.tenant].append(waited)
     ends = sorted(ledger.finished.values())
     capacity = scenario.workers * (ledger.ended or 1.0)
-    latencies = [ledger.finished[wish.number] - wish.at for wish in wishes if wish.interactive and wish.number in ledger.finished]
+    latencies = [
+        ledger.finished[wanted.number] - wanted.at for wanted in pictures if wanted.interactive and wanted.number in ledger.finished
+    ]
     return Report(
         policy=policy,
-        pictures=len(wishes),
-        lost=len(wishes) - len(ledger.finished),
+        pictures=len(pictures),
+        lost=len(pictures) - len(ledger.finished),
         duplicates=ledger.again,
         seconds=round(ledger.ended, 1),
         busy_percent=round(100 * ledger.drawing / capacity, 2),
         loading_percent=round(100 * ledger.loading / capacity, 2),
         loads=ledger.loads,
-        loads_per_1000=round(1000 * ledger.loads / max(1, len(wishes)), 1),
+        loads_per_1000=round(1000 * ledger.loads / max(1, len(pictures)), 1),
         lora_switches=ledger.lora_switches,
         waits={name: waits_of(values) for name, values in sorted(classes.items())},
         tenants={name: waits_of(values) for name, values in sorted(tenants.items())},
@@ -105,9 +107,9 @@ def _first_wait(arrivals: Sequence[Arrival], ledger: Ledger) -> float:
     """Until the end for an order that got nothing."""
     return max(
         (
-            min(ledger.begun.get(wish.number, ledger.ended) for wish in arrival.wishes) - arrival.at
+            min(ledger.begun.get(wanted.number, ledger.ended) for wanted in arrival.pictures) - arrival.at
             for arrival in arrivals
-            if not arrival.wishes[0].interactive
+            if not arrival.pictures[0].interactive
         ),
         default=0.0,
     )
@@ -115,15 +117,15 @@ def _first_wait(arrivals: Sequence[Arrival], ledger: Ledger) -> float:
 
 def promises_kept(scenario: Scenario, arrivals: Sequence[Arrival], ledger: Ledger) -> float | None:
     """The share of batches that ended in the time that could be promised when they came; None without batches."""
-    seconds = {wish.number: wish.seconds for arrival in arrivals for wish in arrival.wishes}
+    seconds = {wanted.number: wanted.seconds for arrival in arrivals for wanted in arrival.pictures}
     ends = sorted((end, seconds[number]) for number, end in ledger.finished.items())
     moments, drawn = [end for end, _ in ends], [0.0, *accumulate(cost for _, cost in ends)]
     ordered, kept = 0.0, []
     for arrival in arrivals:
-        ordered += sum(wish.seconds for wish in arrival.wishes)
-        if arrival.wishes[0].interactive:
+        ordered += sum(wanted.seconds for wanted in arrival.pictures)
+        if arrival.pictures[0].interactive:
             continue
         ahead = ordered - drawn[bisect_right(moments, arrival.at)]
         promise = arrival.at + PROMISE_FACTOR * ahead / scenario.workers + scenario.load_seconds + PROMISE_SECONDS
-        kept.append(max(ledger.finished.get(wish.number, math.inf) for wish in arrival.wishes) <= promise)
+        kept.append(max(ledger.finished.get(wanted.number, math.inf) for wanted in arrival.pictures) <= promise)
     return round(sum(kept) / len(kept), 4) if kept else None

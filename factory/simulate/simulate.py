@@ -48,7 +48,9 @@ def simulate(scenario: Scenario, policies: Iterable[str], folder: Path, *, say: 
     no_swap = play_peer("fifo", free, ordered)
     say("starting a Postgres for production's verbs …")
     with Ground(folder) as ground:
-        say(f"{sum(len(each.wishes) for each in ordered)} pictures, {scenario.workers} workers: production's claims, under a fake clock …")
+        say(
+            f"{sum(len(each.pictures) for each in ordered)} pictures, {scenario.workers} workers: production's claims, under a fake clock …"
+        )
         reports[OURS] = play_ours(ground, scenario, ordered)
         small, alone = scenario.small_tenant, None
         if small is not None:
@@ -61,7 +63,7 @@ def simulate(scenario: Scenario, policies: Iterable[str], folder: Path, *, say: 
 
 def only(tenant: str, ordered: Sequence[Arrival]) -> list[Arrival]:
     """What one tenant orders, as if there were no other."""
-    return [arrival for arrival in ordered if arrival.wishes[0].tenant == tenant]
+    return [arrival for arrival in ordered if arrival.pictures[0].tenant == tenant]
 
 
 def play_peer(name: str, scenario: Scenario, ordered: Sequence[Arrival]) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from factory.simulate.arrivals import Wish
+from factory.simulate.arrivals import Wanted
 from factory.simulate.scenario import Scenario
 
 
@@ -13,7 +13,7 @@ from factory.simulate.scenario import Scenario
 class Ticket:
     """A picture that a worker has taken; `token` is whatever the policy needs to recognise it."""
 
-    wish: Wish
+    wanted: Wanted
     token: Any = None
 
 
@@ -54,24 +54,24 @@ class SimulatedWorker:
     ahead: Ticket | None
     present: Ticket | None
 
-    def begin(self, wish: Wish, at: float) -> Stint:
+    def begin(self, wanted: Wanted, at: float) -> Stint:
         """Turn to a picture."""
-        held = wish.checkpoint in self.resident and wish.checkpoint not in self._coming
-        loading = 0.0 if held else self._wait_for(wish.checkpoint, at)
-        self.resident.remove(wish.checkpoint)
-        self.resident.insert(0, wish.checkpoint)
-        switches = bool(wish.lora) and wish.lora != self.lora
+        held = wanted.checkpoint in self.resident and wanted.checkpoint not in self._coming
+        loading = 0.0 if held else self._wait_for(wanted.checkpoint, at)
+        self.resident.remove(wanted.checkpoint)
+        self.resident.insert(0, wanted.checkpoint)
+        switches = bool(wanted.lora) and wanted.lora != self.lora
         self.lora_switches += switches
         self.since_swap = self.since_swap + 1 if held else 1
-        self.lora_run = self.lora_run + 1 if held and wish.lora == self.lora else 1
-        self.interactive_run = self.interactive_run + 1 if wish.interactive else 0
-        self.lora = wish.lora
-        return Stint(loading, self._scenario.lora_seconds if switches else 0.0, wish.seconds)
+        self.lora_run = self.lora_run + 1 if held and wanted.lora == self.lora else 1
+        self.interactive_run = self.interactive_run + 1 if wanted.interactive else 0
+        self.lora = wanted.lora
+        return Stint(loading, self._scenario.lora_seconds if switches else 0.0, wanted.seconds)
 
-    def prefetch(self, wish: Wish, at: float) -> None:
+    def prefetch(self, wanted: Wanted, at: float) -> None:
         """Load beside the picture that is being drawn, where there is room for both."""
-        if self._scenario.vram > 1 and wish.checkpoint not in self.resident:
-            self._coming[wish.checkpoint] = at + self._load(wish.checkpoint, place=1)
+        if self._scenario.vram > 1 and wanted.checkpoint not in self.resident:
+            self._coming[wanted.checkpoint] = at + self._load(wanted.checkpoint, place=1)
 
     def _wait_for(self, checkpoint: str, at: float) -> float:
         if checkpoint in self._coming:
