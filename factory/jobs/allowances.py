@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
@@ -35,8 +36,7 @@ def set_allowance(db: Database, *, tenant: str, member: str = "", grant: Grant, 
     check_grant(grant)
     now = db.now()
     with db.transaction() as session:
-        if session.get(Tenant, tenant) is None:
-            raise NotFound(f"no tenant is called {tenant[:80]!r}; `factory keys create --tenant …` makes one")
+        _require_tenant(session, tenant)
         lock_caps(session, tenant)
         statement = insert(Allowance).values(tenant=tenant, member=member, **asdict(grant))
         session.execute(statement.on_conflict_do_update(index_elements=[Allowance.tenant, Allowance.member], set_=asdict(grant)))
@@ -55,8 +55,9 @@ def list_allowances(db: Database, *, tenant: str | None = None) -> Sequence[Allo
 
 
 def allowance_of(db: Database, *, tenant: str, member: str = "") -> Allowance:
-    """What was set, else what holds for everybody."""
+    """What was set, else what holds for everybody. Raises NotFound for an unknown tenant."""
     with db.transaction() as session:
+        _require_tenant(session, tenant)
         found = session.get(Allowance, (tenant, member))
     return found or Allowance(tenant=tenant, member=member, **asdict(Grant()))
 
@@ -72,3 +73,8 @@ def check_grant(grant: Grant) -> None:
             problems.append(Problem("invalid_value", f"{name} {value} must be 0 … {MOST}; leave it out for no cap", f"/{name}", value))
     if problems:
         raise Invalid(None, *problems)
+
+
+def _require_tenant(session: Session, tenant: str) -> None:
+    if session.get(Tenant, tenant) is None:
+        raise NotFound(f"no tenant is called {tenant[:80]!r}; `factory keys create --tenant …` makes one")

@@ -120,12 +120,12 @@ def release_capped(session: Session, now: ColumnElement[Any], *, tenant: str, cl
     """Fill the tenant's room: interactive first, inside a lane by turn. The caller holds the lock of its caps."""
     moment = _moment(session, now)
     shut = {*paused_lanes(session), *(lane.value for lane in closed)}
-    if shut and _room(session, tenant)[0] is not None:
+    if shut and caps_room(session, tenant)[0] is not None:
         session.execute(PULL_BACK, {"tenant": tenant, "shut": sorted(shut), "now": moment})
     released = 0
     for lane in Lane:
         for _ in range(PAGES if lane.value not in shut else 0):
-            room, users = _room(session, tenant)
+            room, users = caps_room(session, tenant)
             if room is not None and room <= 0:
                 return released
             named = {"tenant": tenant, "lane": lane.value, "now": moment, "room": min(PAGE, room or PAGE), "users": json.dumps(users)}
@@ -136,7 +136,7 @@ def release_capped(session: Session, now: ColumnElement[Any], *, tenant: str, cl
     return released
 
 
-def _room(session: Session, tenant: str) -> tuple[int | None, dict[str, int]]:
+def caps_room(session: Session, tenant: str) -> tuple[int | None, dict[str, int]]:
     """How many more jobs may be offered: of the tenant (None: no cap), and of each user with a cap."""
     row = session.execute(ROOM, {"tenant": tenant}).one()
     return None if row.room is None else int(row.room), {user: int(left) for user, left in (row.users or {}).items()}

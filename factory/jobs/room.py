@@ -40,7 +40,7 @@ def room_for(session: Session, *, tenant: str, user: str = "", default: int = DE
 
 def limits_of(session: Session, *, tenant: str, user: str = "", default: int = DEFAULT_MAX_QUEUED) -> dict[str, int]:
     """`max_queued` of the tenant ('') and, when it has one, of the user."""
-    where = [Allowance.tenant == tenant, Allowance.member.in_({"", user}), Allowance.max_queued.is_not(None)]
+    where = [Allowance.tenant == tenant, Allowance.member.in_(["", user]), Allowance.max_queued.is_not(None)]
     found = session.execute(select(Allowance.member, Allowance.max_queued).where(*where)).all()
     return {"": default, **{member: limit for member, limit in found if limit is not None}}
 
