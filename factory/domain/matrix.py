@@ -82,7 +82,7 @@ def cells(catalogue: Catalogue, row: Mapping[str, Any], find: FindTemplate) -> I
     from catalogue, SKU, slot and candidate, so that the same cell is the same picture tomorrow, in every language and size.
     """
     said = {name: value for name, value in row.items() if value is not None}
-    sku = str(said["sku"])
+    sku = str(said["sku"]).strip()
     given = {name: value for name, value in said.items() if name in OF_AN_ORDER and name != "vars"} | {"sku": sku}
     own = {name: value for name, value in said.items() if name not in OF_AN_ORDER} | dict(said.get("vars") or {})
     for name in FROM_THE_CATALOGUE:

@@ -6,17 +6,17 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, case, exists, func, null, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.batch import Batch
 from factory.domain.job import Job
-from factory.domain.queue_mark import QueueMark
 from factory.domain.status import Hold, JobStatus
 from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import JOBS, change_status, pick
+from factory.jobs.enter_queue import announce, lifted
 from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, match_twins, pair
 
 __all__ = ["Settled", "match_twins", "settle_every_twin", "settle_twins"]
@@ -86,16 +86,14 @@ def _release(session: Session, now: ColumnElement[Any]) -> tuple[int, int]:
     waits_too = and_(original.status == JobStatus.QUEUED.value, original.twin_id.is_(None), original.batch_id == Job.batch_id)
     fine = exists().where(original.id == Job.twin_id, or_(is_coming(original, Job), waits_too, has_picture(original.id)))
     orphans = select(*COLUMNS).where(Job.hold == Hold.TWIN.value, ~fine).order_by(Job.id).limit(AT_ONCE)
-    # Marks are read by a later statement than the one that gives this transaction its number.
-    session.execute(text("SELECT pg_current_xact_id()"))
+    announce(session)
     pairs = pair(orphans.with_for_update(of=Job, skip_locked=True).cte("mine"), other, other.twin_id.is_(None), now)
     drawn = pairs.c.twin_id == pairs.c.id
-    values: dict[str, Any] = {
+    values: dict[str, Any] = {name: case((drawn, place), else_=JOBS.c[name]) for name, place in lifted().items()}
+    values |= {
         "twin_id": case((drawn, null()), else_=pairs.c.twin_id),
         "hold": case((drawn, _own_hold(now)), else_=Hold.TWIN.value),
         "ready_at": case((drawn, now), else_=JOBS.c.ready_at),
-        "vft": case((drawn, func.greatest(JOBS.c.vft, _low(["", JOBS.c.checkpoint], ""))), else_=JOBS.c.vft),
-        "turn": case((drawn, func.greatest(JOBS.c.turn, _low([JOBS.c.checkpoint], JOBS.c.tenant))), else_=JOBS.c.turn),
     }
     moved = update(Job).where(JOBS.c.id == pairs.c.id).values(values).returning(JOBS.c.twin_id, JOBS.c.tenant).cte("moved")
     drawn_now, elsewhere = func.count().filter(moved.c.twin_id.is_(None)), func.count(moved.c.twin_id)
@@ -110,9 +108,3 @@ def _own_hold(now: ColumnElement[Any]) -> ColumnElement[Any]:
     """Why it would wait if it had never had a twin."""
     paused = exists().where(Batch.id == JOBS.c.batch_id, Batch.paused_at.is_not(None))
     return case((JOBS.c.not_before > now, Hold.SCHEDULED.value), (paused, Hold.PAUSED.value), else_=null())
-
-
-def _low(checkpoints: list[Any], tenant: Any) -> ScalarSelect[Any]:
-    """Nothing waiting stands before this mark, so nothing may come to stand there."""
-    where = QueueMark.lane == JOBS.c.lane, QueueMark.checkpoint.in_(checkpoints), QueueMark.tenant == tenant
-    return select(func.max(QueueMark.low)).where(*where).scalar_subquery()

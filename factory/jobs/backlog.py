@@ -1,0 +1,79 @@
+"""backlog: the GPU seconds that wait, read off the marks of fair queueing: nothing is counted, however much waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, text
+from sqlalchemy.orm import Session
+
+from factory.domain.forecast import Flow, Line
+from factory.domain.share import Allowance
+from factory.domain.status import Lane
+from factory.jobs.lanes import paused_lanes
+from factory.jobs.queue_state import SILENCE, live_workers
+
+# What a tenant has waiting lies between the mark of the lane and the finish of its last job, stretched by its weight.
+WAITING = text("""
+SELECT shares.lane, shares.tenant, greatest(0, shares.finish - marks.low) * coalesce(allowances.weight, 1) AS seconds,
+       coalesce(allowances.weight, 1) AS weight
+FROM shares
+JOIN queue_marks AS marks ON marks.lane = shares.lane AND marks.checkpoint = '' AND marks.tenant = ''
+LEFT JOIN allowances ON allowances.tenant = shares.tenant AND allowances.member = ''
+WHERE shares.member = '' AND shares.finish > marks.low
+  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.tenant = shares.tenant AND jobs.lane = shares.lane AND status = 'queued' AND hold IS NULL)
+""")
+BEFORE: Mapping[Lane, Sequence[Lane]] = {
+    Lane.INTERACTIVE: (),
+    Lane.BULK: (Lane.INTERACTIVE,),
+    Lane.OFFPEAK: (Lane.INTERACTIVE, Lane.BULK),
+}
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """`flows`: lane → tenant → what it has waiting. `own` is the asking tenant's weight; `cap` bounds what it has in work."""
+
+    moment: datetime
+    workers: int
+    paused: frozenset[str]
+    flows: Mapping[str, Mapping[str, Flow]]
+    weight: float = 1.0
+    cap: int | None = None
+
+    def line(self, lane: Lane, tenant: str) -> Line:
+        """Where an order of this tenant would stand. Ask only while workers are alive."""
+        here = self.flows.get(lane.value, {})
+        ahead = sum(flow.backlog for before in BEFORE[lane] for flow in self.flows.get(before.value, {}).values())
+        own = here.get(tenant, Flow(0.0, self.weight))
+        return Line(own, [flow for name, flow in here.items() if name != tenant], ahead, self.workers, self.cap)
+
+    def standstill(self, lane: Lane) -> str | None:
+        """Why nothing can be said of the end; None when something can."""
+        if not self.workers:
+            return "no worker is alive; the order would wait until one is started"
+        if lane.value in self.paused:
+            return f"the lane {lane.value} is paused; the order would wait until it is resumed"
+        if lane is Lane.OFFPEAK:
+            return "an off-peak order is drawn in the hours that the operator opens for it"
+        return None
+
+
+def read_backlog(session: Session, now: ColumnElement[Any], *, tenant: str, silence: timedelta = SILENCE) -> Backlog:
+    """A worker that was not heard of for `silence` counts as gone."""
+    moment = session.execute(select(now)).scalar_one()
+    flows: dict[str, dict[str, Flow]] = {}
+    for row in session.execute(WAITING):
+        flows.setdefault(row.lane, {})[row.tenant] = Flow(float(row.seconds), float(row.weight))
+    own = session.get(Allowance, (tenant, ""))
+    return Backlog(
+        moment=moment,
+        workers=len(live_workers(session, moment, silence)),
+        paused=frozenset(paused_lanes(session)),
+        flows=flows,
+        weight=own.weight if own else 1.0,
+        cap=own.max_running if own else None,
+    )
