@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from factory.domain.checkpoint import Checkpoint
-from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec
+from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec, LoraUse
 from factory.domain.job_order import JobOrder
+from factory.domain.lora import Lora
+from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, Problem, Refused
+from factory.jobs.read_wish import Wish, read_wish
 from factory.postprocess.prompt_filter import refusal
 from factory.postprocess.prompt_rules import Decision
 from factory.storage.naming import file_name
 
 SPECIAL_TOKEN_MARK = "<|"  # noqa: S105 - the start of a chat-template token, no secret
-# JavaScript and spreadsheets hold integers exactly up to 2**53: a seed that is read back must draw the same picture.
-SEED_BITS = 53
 JudgePrompt = Callable[[str], Decision]
 
 
@@ -33,62 +33,85 @@ class Limits:
 
 @dataclass(frozen=True)
 class Admission:
-    """`judge_prompt` asks the prompt rules."""
+    """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` is the whole order's
+    (its project where it has none), for seeds of rows that name none."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
     judge_prompt: JudgePrompt
+    templates: Callable[[str], TemplateVersion | None] = lambda _: None
+    loras: Mapping[str, Lora] = field(default_factory=dict)
+    campaign: str | None = None
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """`refusal` is set when a rule said no: such a job is recorded as rejected and never drawn."""
+    """`refusal` is set when a rule said no: such a job is recorded as rejected and never drawn. `template` is name@version."""
 
     order: JobOrder
     spec: GenerationSpec
     warnings: list[dict[str, Any]] = field(default_factory=list)
     refusal: Refused | None = None
+    template: str | None = None
 
 
 def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitted:
     """Check every limit at once. Raises Invalid with one Problem for each field that is wrong."""
     problems: list[Problem] = []
-    checkpoint = _checkpoint(order, admission, problems, pointer)
+    wish = read_wish(order, admission.templates, admission.campaign, problems, pointer)
+    model, at = (wish.model, wish.at("model")) if wish else (order.model, f"{pointer}/model")
+    checkpoint = _checkpoint(model, admission, problems, at)
     native = checkpoint.native_side if checkpoint else admission.limits.max_side
-    width, height = order.width or native, order.height or native
-    for name, given, side in (("width", order.width, width), ("height", order.height, height)):
-        _check_side(name, side if given is None else given, admission.limits.max_side, problems, pointer)
-    _check_prompt_text(order.prompt, admission.limits, problems, pointer)
+    width, height = (_side(name, wish, order, native, admission.limits.max_side, problems, pointer) for name in ("width", "height"))
+    loras = _loras(wish, admission, problems) if wish else ()
+    if wish:
+        _check_prompt_text(wish, admission.limits, problems)
     if order.project is not None:
         problems += project_problems(order.project, pointer)
-    if problems or checkpoint is None:
+    if problems or checkpoint is None or wish is None:
         raise Invalid(None, *problems)
-    decision = admission.judge_prompt(order.prompt)
+    decision = admission.judge_prompt(wish.prompt)
     spec = GenerationSpec(
-        prompt=order.prompt,
+        prompt=wish.prompt,
         checkpoint=checkpoint.name,
         checkpoint_sha256=checkpoint.sha256,
         engine=checkpoint.engine,
         width=width,
         height=height,
-        seed=secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
-        label_profile=order.label_profile,
+        seed=wish.seed,
+        loras=loras,
+        label_profile=wish.label_profile,
         policy_version=decision.version,
     )
     refused = refusal(decision.blocked, decision.version) if decision.blocked else None
-    return Admitted(order, spec, _warnings(order, decision), refused)
+    return Admitted(order, spec, wish.warnings + _warnings(order, decision), refused, wish.template)
 
 
-def _checkpoint(order: JobOrder, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:
+def _checkpoint(model: str | None, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:
     known = admission.checkpoints
-    name = order.model or ("default" if "default" in known or len(known) != 1 else next(iter(known)))
+    name = model or ("default" if "default" in known or len(known) != 1 else next(iter(known)))
     if name not in known:
         listed = ", ".join(sorted(known)[:8]) or "none; an operator adds one with `factory checkpoints add`"
-        problems.append(
-            Problem("unknown_checkpoint", f"model {name[:60]!r} is not registered; available: {listed}", f"{pointer}/model", order.model)
-        )
+        problems.append(Problem("unknown_checkpoint", f"model {name[:60]!r} is not registered; available: {listed}", pointer, model))
         return None
     return known[name]
+
+
+def _loras(wish: Wish, admission: Admission, problems: list[Problem]) -> tuple[LoraUse, ...]:
+    """In the order of their names: the same LoRAs make the same picture however they are listed."""
+    found: dict[str, LoraUse] = {}
+    for place, wanted in enumerate(wish.loras):
+        known = admission.loras.get(wanted.name)
+        at = f"{wish.at('loras')}/{place}/name" if "loras" in wish.own else wish.source
+        if known is None:
+            listed = ", ".join(sorted(admission.loras)[:8]) or "none; an operator adds one with `factory loras add`"
+            problems.append(Problem("unknown_lora", f"LoRA {wanted.name[:60]!r} is not registered; available: {listed}", at, wanted.name))
+        elif wanted.name in found:
+            message = f"LoRA {wanted.name[:60]!r} is named twice; name it once, with the scale that it shall have"
+            problems.append(Problem("lora_repeated", message, at, wanted.name))
+        else:
+            found[wanted.name] = LoraUse(name=known.name, sha256=known.sha256, scale=wanted.scale)
+    return tuple(found[name] for name in sorted(found))
 
 
 def project_problems(project: str, pointer: str = "") -> list[Problem]:
@@ -100,23 +123,28 @@ def project_problems(project: str, pointer: str = "") -> list[Problem]:
     return []
 
 
-def _check_side(name: str, side: int, longest: int, problems: list[Problem], pointer: str) -> None:
+def _side(name: str, wish: Wish | None, order: JobOrder, native: int, longest: int, problems: list[Problem], pointer: str) -> int:
+    given: int | None = getattr(wish or order, name)
+    side = native if given is None else given
+    at = wish.at(name) if wish else f"{pointer}/{name}"
     if side < 64 or side > longest:
-        problems.append(Problem("size_out_of_range", f"{name} {side} must be 64 … {longest} pixels", f"{pointer}/{name}", side))
+        problems.append(Problem("size_out_of_range", f"{name} {side} must be 64 … {longest} pixels", at, side))
     elif side % 16:
         nearest = round(side / 16) * 16
-        problems.append(
-            Problem("size_not_multiple_of_16", f"{name} {side} must be a multiple of 16; try {nearest}", f"{pointer}/{name}", side)
-        )
+        problems.append(Problem("size_not_multiple_of_16", f"{name} {side} must be a multiple of 16; try {nearest}", at, side))
+    return side
 
 
-def _check_prompt_text(prompt: str, limits: Limits, problems: list[Problem], pointer: str) -> None:
+def _check_prompt_text(wish: Wish, limits: Limits, problems: list[Problem]) -> None:
+    prompt = wish.prompt
+    if not prompt:
+        problems.append(Problem("field_empty", "the prompt is empty; say what to draw", wish.source, prompt))
     if len(prompt) > limits.max_prompt_characters:
         problems.append(
             Problem(
                 "prompt_too_long",
                 f"prompt has {len(prompt)} characters; at most {limits.max_prompt_characters} are read, so shorten it",
-                f"{pointer}/prompt",
+                wish.source,
                 prompt,
             )
         )
@@ -125,7 +153,7 @@ def _check_prompt_text(prompt: str, limits: Limits, problems: list[Problem], poi
             Problem(
                 "prompt_special_token",
                 f"prompt contains {SPECIAL_TOKEN_MARK!r}, which the text encoder would read as a control token; remove it",
-                f"{pointer}/prompt",
+                wish.source,
                 prompt,
             )
         )

@@ -29,7 +29,7 @@ def manifest_sha256(path: Path) -> str:
     refuse_code(path)
     manifest = hashlib.sha256()
     for file in _files(path):
-        manifest.update(f"{file.relative_to(path).as_posix()}\0{_file_sha256(file)}\n".encode())
+        manifest.update(f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}\n".encode())
     return manifest.hexdigest()
 
 
@@ -49,7 +49,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         try:
-            header = _header(file)
+            header = read_header(file)
             shapes |= {name: (tensor["dtype"], tuple(tensor["shape"])) for name, tensor in header.items() if name != "__metadata__"}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadCheckpoint(f"{folder.name}/{file.name} is not a safetensors file: {error!r}") from error
@@ -71,7 +71,8 @@ def _files(path: Path) -> Iterator[Path]:
     return (file for file in sorted(path.rglob("*")) if file.is_file())
 
 
-def _file_sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
+    """Of its bytes; read again only when its size or modification time has changed."""
     stat = file.stat()
     key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
     if key not in _hashes:
@@ -80,8 +81,8 @@ def _file_sha256(file: Path) -> str:
     return _hashes[key]
 
 
-def _header(file: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file (8 bytes of little-endian length, then the header)."""
+def read_header(file: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file (8 bytes of little-endian length, then the header). Raises OSError, ValueError."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         text = stream.read(min(length, LARGEST_HEADER))

@@ -30,6 +30,7 @@ class Gpu:
         self.cache = cache
         self.name = name
         self.ready = False
+        self.in_use = ("", "")  # checkpoint and lora_key of the last picture tried
         self._one_at_a_time = Lock()
 
     def generate(self, spec: GenerationSpec, on_step: OnStep = ignore_step) -> Picture:
@@ -74,7 +75,10 @@ class Gpu:
         asked = perf_counter()
         with self.cache.pin(spec) as pipeline:
             started = perf_counter()
-            picture = pipeline.generate(spec, on_step=on_step)
+            try:
+                picture = pipeline.generate(spec, on_step=on_step)
+            finally:
+                self.in_use = (spec.checkpoint, pipeline.lora_key)
             metrics.generate_seconds.labels(spec.checkpoint).observe(perf_counter() - started)
         check_picture(picture, spec)
         return replace(picture, seconds={"load": started - asked, **picture.seconds})

@@ -25,11 +25,16 @@ class Pipeline(Protocol):
     @property
     def bytes(self) -> int: ...
 
+    @property
+    def lora_key(self) -> str:
+        """The `lora_key` of the LoRAs that are loaded now, which `claim_job` prefers."""
+        ...
+
     def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:
         """Draw one picture; the same spec gives the same pixels on the same machine.
 
         `on_step(done, total)` runs after each evaluation and may raise to stop; the pipeline stays usable.
-        Raises Permanent (the order), BadPicture (not finite), OutOfVram.
+        Raises Permanent (the order), BadLora, BadPicture (not finite), OutOfVram.
         """
         ...
 

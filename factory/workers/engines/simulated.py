@@ -47,9 +47,11 @@ class SimulatedPipeline:
     def __init__(self, weight: int, seconds: float) -> None:
         self.bytes = weight
         self.seconds = seconds
+        self.lora_key = ""
 
     def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:
-        """Raises only what `on_step` raises."""
+        """Raises only what `on_step` raises. LoRAs change nothing on a card; the pipeline says that it has them."""
+        self.lora_key = spec.lora_key
         started = time.perf_counter()
         pixels = draw_card(spec.prompt, spec.seed, spec.width, spec.height)
         drawn = time.perf_counter()
