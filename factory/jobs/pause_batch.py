@@ -7,42 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, null, select, text, update
+from sqlalchemy import ColumnElement, Text, case, func, literal, null, select, text, update
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.batch import Batch
 from factory.domain.job import Job
-from factory.domain.status import Hold
+from factory.domain.status import Hold, JobStatus
 from factory.jobs.apply_caps import is_capped
+from factory.jobs.chunks import JOBS, After, change_rows, in_chunks
 from factory.jobs.end_batches import OPEN
+from factory.jobs.enter_queue import announce, lifted
 from factory.jobs.log_event import log_event
 
-CHUNK = 5000
-PICKED = """
-  SELECT id FROM jobs WHERE batch_id = :batch AND row_no >= :row AND (row_no, id) > (:row, CAST(:id AS uuid)) AND {which}
-  ORDER BY row_no, id LIMIT :chunk FOR UPDATE SKIP LOCKED
-"""
-LAST = "SELECT count(*) OVER () AS jobs, row_no, id FROM changed ORDER BY row_no DESC, id DESC LIMIT 1"
-HOLD = text(f"""
-WITH picked AS ({PICKED.format(which="status = 'queued' AND hold IS NULL")}),
-changed AS (UPDATE jobs SET hold = 'paused' FROM picked WHERE jobs.id = picked.id RETURNING jobs.row_no, jobs.id)
-{LAST}
-""")  # noqa: S608 - put together from our own constants
-# What comes back stands where it stood among its own rows, and before nothing that a mark has passed: see QueueMark.
-RELEASE = text(f"""
-WITH picked AS ({PICKED.format(which="hold = 'paused' AND lane = :lane")}),
-changed AS (
-  UPDATE jobs SET ready_at = :now, hold = CASE WHEN not_before > :now THEN 'scheduled' WHEN :capped THEN 'capped' END,
-    vft = greatest(vft + :later, (SELECT max(low) FROM queue_marks AS m
-      WHERE m.lane = jobs.lane AND m.tenant = '' AND m.checkpoint IN ('', jobs.checkpoint))),
-    turn = greatest(turn + :turn_later, (SELECT low FROM queue_marks AS m
-      WHERE m.lane = jobs.lane AND m.checkpoint = jobs.checkpoint AND m.tenant = jobs.tenant))
-  FROM picked WHERE jobs.id = picked.id RETURNING jobs.row_no, jobs.id
-)
-{LAST}
-""")  # noqa: S608 - as above
 # How far the queue went on meanwhile. All rows of a lane move by as much, or they would come back as one block before everybody.
 SHIFTS = text("""
 SELECT first.lane, max(greatest(0, every.low - first.vft)) AS later, max(greatest(0, own.low - first.turn)) AS turn_later
@@ -53,7 +31,6 @@ LEFT JOIN queue_marks AS every ON every.lane = first.lane AND every.checkpoint =
 LEFT JOIN queue_marks AS own ON own.lane = first.lane AND own.checkpoint = first.checkpoint AND own.tenant = first.tenant
 GROUP BY first.lane
 """)
-WITH_ID = text("SELECT CAST(pg_current_xact_id() AS text)")
 
 
 @dataclass(frozen=True)
@@ -100,35 +77,43 @@ def converge_pauses(db: Database) -> Converged:
 
 
 def _hold(db: Database, batch_id: uuid.UUID) -> int:
-    return _in_chunks(db, batch_id, HOLD, {}, paused=True)
+    waits = [JOBS.c.batch_id == batch_id, JOBS.c.status == JobStatus.QUEUED.value, JOBS.c.hold.is_(None)]
+
+    def step(session: Session, after: After) -> tuple[int, After] | None:
+        return change_rows(session, waits, after, {"hold": Hold.PAUSED.value}) if _is_paused(session, batch_id) else None
+
+    return in_chunks(db, step)
 
 
 def _release(db: Database, tenant: str, batch_id: uuid.UUID) -> int:
     with db.transaction() as session:
         shifts = session.execute(SHIFTS, {"batch": batch_id}).all()
-        named = {"now": session.execute(select(db.now())).scalar_one(), "capped": is_capped(session, tenant=tenant)}
-    return sum(
-        _in_chunks(db, batch_id, RELEASE, {**named, "lane": row.lane, "later": row.later, "turn_later": row.turn_later}, paused=False)
-        for row in shifts
-    )
+    return sum(_release_lane(db, tenant, batch_id, shift) for shift in shifts)
 
 
-def _in_chunks(db: Database, batch_id: uuid.UUID, statement: TextClause, named: dict[str, Any], *, paused: bool) -> int:
-    """Each chunk in a transaction of its own, so that claims of the batch's other rows go on. Stops when the batch was turned round."""
-    done, after = 0, {"row": -1, "id": uuid.UUID(int=0)}
-    while True:
-        with db.transaction() as session:
-            # Before any mark is read: see QueueMark.
-            session.execute(WITH_ID)
-            if _is_paused(session, batch_id) is not paused:
-                return done
-            last = session.execute(statement, {**named, **after, "batch": batch_id, "chunk": CHUNK}).first()
-        if last is None:
-            return done
-        done += last.jobs
-        if last.jobs < CHUNK:
-            return done
-        after = {"row": last.row_no, "id": last.id}
+def _release_lane(db: Database, tenant: str, batch_id: uuid.UUID, shift: Any) -> int:
+    held = [JOBS.c.batch_id == batch_id, JOBS.c.hold == Hold.PAUSED.value, JOBS.c.lane == shift.lane]
+
+    def step(session: Session, after: After) -> tuple[int, After] | None:
+        announce(session)
+        if _is_paused(session, batch_id):
+            return None
+        capped = is_capped(session, tenant=tenant)
+        return change_rows(session, held, after, _waiting(db.now(), shift.later, shift.turn_later, capped=capped))
+
+    return in_chunks(db, step)
+
+
+def _waiting(now: ColumnElement[Any], later: float, turn_later: float, *, capped: bool) -> dict[str, Any]:
+    """What comes back stands where it stood among its own rows, and before nothing that a mark has passed."""
+    lows = lifted()
+    scheduled, line = literal(Hold.SCHEDULED.value, Text), literal(Hold.CAPPED.value, Text) if capped else null()
+    return {
+        "hold": case((JOBS.c.not_before > now, scheduled), else_=line),
+        "ready_at": now,
+        "vft": func.greatest(JOBS.c.vft + later, lows["vft"]),
+        "turn": func.greatest(JOBS.c.turn + turn_later, lows["turn"]),
+    }
 
 
 def _is_paused(session: Session, batch_id: uuid.UUID) -> bool:
