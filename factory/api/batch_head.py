@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from factory.api.columns import NAMED_PAIRS, mapping_problems, name_each
 from factory.api.field_problems import field_problems
-from factory.api.rows import NAME_EACH_PAIR, unstorable
-from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, Short, Tag
+from factory.api.rows import unstorable
+from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, SAFE_NAME, TEMPLATE_REFERENCE, Short, Tag
+from factory.domain.moment import Moment
+from factory.domain.status import Priority
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import project_problems
 from factory.jobs.submit_batch import BatchOrder
+from factory.storage.lifecycle import RETENTION
+
+GROUPS = (*NAMED_PAIRS, "map")
+Header = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+SavedName = Annotated[str, StringConstraints(pattern=SAFE_NAME)]
 
 
 class BatchHead(BaseModel):
-    """`project` is the first part of every file name. The labels go to each row that says nothing else."""
+    """`project` is the first part of every file name. Labels, template and vars go to each row that says nothing else."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -26,10 +34,31 @@ class BatchHead(BaseModel):
     cost_centre: Short | None = None
     tags: list[Tag] = Field(default_factory=list, max_length=16)
     metadata: dict[Tag, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=METADATA_PAIRS)
+    template: str | None = Field(None, pattern=TEMPLATE_REFERENCE)
+    vars: dict[Tag, str | int | float | bool] = Field(default_factory=dict, max_length=64)
+    priority: Priority | None = None
+    not_before: Moment | None = None
+    deadline: Moment | None = None
+    reuse: bool = Field(True, description="deliver a finished picture of the same spec again instead of drawing it anew")
+    retention: str = "standard"
+    map: dict[Header, Header] = Field(default_factory=dict, max_length=200, description="header → field, metadata.NAME, vars.NAME or -")
+    mapping: SavedName | None = Field(None, description="a saved mapping; what `map` says wins")
+    remember: SavedName | None = Field(None, description="save the mapping of this order under this name")
+    sheet: str | None = Field(None, min_length=1, max_length=200, description="of a workbook; the first visible one, unless said otherwise")
+
+    @field_validator("retention")
+    @classmethod
+    def _known_class(cls, name: str) -> str:
+        if name not in RETENTION:
+            raise ValueError(f"must be one of {', '.join(RETENTION)}")
+        return name
 
     def as_order(self) -> BatchOrder:
-        labels = self.model_dump(include={"user", "campaign", "cost_centre"})
-        return BatchOrder(self.project, self.external_id, **labels, tags=tuple(self.tags), metadata=tuple(self.metadata.items()))
+        said = self.model_dump(include={"user", "campaign", "cost_centre", "template", "reuse", "retention"})
+        # Not dumped: an enum and moments stay what they are.
+        when = {"priority": self.priority, "not_before": self.not_before, "deadline": self.deadline}
+        pairs = tuple(self.metadata.items())
+        return BatchOrder(self.project, self.external_id, **said, **when, tags=tuple(self.tags), metadata=pairs)
 
 
 def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:
@@ -41,19 +70,27 @@ def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:
         head = BatchHead.model_validate(sent)
     except ValidationError as fault:
         raise Invalid(None, *field_problems(fault.errors(include_url=False))) from fault
-    if problems := project_problems(head.project, ""):
+    problems = project_problems(head.project, "") + mapping_problems(head.map)
+    if head.remember is not None and not head.map and head.mapping is None:
+        message = "there is no mapping to remember; say what columns mean with map.HEADER=FIELD"
+        problems.append(Problem("field_missing", message, "/map", head.remember))
+    if problems:
         raise Invalid(None, *problems)
     return head
 
 
 def head_from_pairs(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """The same fields out of an address or a form: `tag` or `tags` may repeat, metadata is `metadata.NAME`. Raises Invalid."""
+    """The same fields out of an address or a form: `tag` or `tags` may repeat, metadata is `metadata.NAME`, so are `vars` and `map`.
+
+    Raises Invalid.
+    """
     head: dict[str, Any] = {}
     for name, value in pairs:
-        if name == "metadata":
-            raise Invalid(None, NAME_EACH_PAIR)
-        if name.startswith("metadata."):
-            head.setdefault("metadata", {})[name.removeprefix("metadata.")] = value
+        group, dot, rest = name.partition(".")
+        if name in GROUPS:
+            raise Invalid(None, name_each(name))
+        if dot and group in GROUPS:
+            head.setdefault(group, {})[rest] = value
         elif name in ("tag", "tags"):
             head.setdefault("tags", []).append(value)
         else:

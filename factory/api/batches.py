@@ -41,7 +41,7 @@ DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} fo
 async def post_batch(
     request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
 ) -> Response:
-    """A JSON list, `{"rows": […]}`, NDJSON or CSV; project, external_id and labels in the address, the object or the form."""
+    """A JSON list, `{"rows": […]}`, NDJSON, CSV or XLSX; what the order says of itself in the address, the object or the form."""
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
 
     def order() -> Answer:

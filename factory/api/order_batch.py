@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from factory.api import represent
-from factory.api.batch_head import BatchHead, read_head
+from factory.api.batch_head import BatchHead
+from factory.api.check_upload import CheckedUpload, check_upload
 from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
-from factory.api.rows import parsed_rows
 from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
-from factory.errors import Invalid, NotFound
+from factory.errors import NotFound
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
+from factory.jobs.column_mappings import save_mapping
 from factory.jobs.find_batches import FoundBatch, count_jobs, find_own_batch
-from factory.jobs.prepare_batch import PreparedBatch, prepare_batch
 from factory.jobs.submit_batch import submit_batch
 
 
@@ -37,23 +36,20 @@ def order_batch(
 
     def prepare() -> tuple[str | None, Act]:
         nonlocal head
-        read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
-        with closing(upload.rows()) as rows:
-            try:
-                prepared = prepare_batch(parsed_rows(rows), admission())
-            except Invalid as fault:
-                if fault.code == "empty_batch":
-                    read_head(query, upload.head)  # a misspelt `rows` says more than "no rows"
-                raise
-        head = read_head(query, upload.head)
-        return f"batch:{head.external_id}" if head.external_id else None, _act(caller, head, prepared, links, upload, once)
+        checked = check_upload(db, caller, admission, upload, query)
+        head = checked.head
+        return f"batch:{head.external_id}" if head.external_id else None, _act(caller, checked, links, upload, once)
 
     return order_once(db, once, prepare=prepare, existing=existing)
 
 
-def _act(caller: Caller, head: BatchHead, prepared: PreparedBatch, links: Links, upload: Upload, once: Once) -> Act:
+def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, once: Once) -> Act:
+    head = checked.head
+
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
-        batch_id = submit_batch(session, now, caller, head.as_order(), prepared, request_sha256=once.request_sha256)
+        batch_id = submit_batch(session, now, caller, head.as_order(), checked.prepared, request_sha256=once.request_sha256)
+        if head.remember is not None:
+            save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
         found = FoundBatch(session.get_one(Batch, batch_id), count_jobs(session, batch_id))
         return Answer(202, represent.batch(found, links, warnings=upload.warnings))
 

@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from factory.api.columns import UNUSED, fold
 from factory.api.field_problems import field_problems
+from factory.api.table import put
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem
 from factory.jobs.prepare_batch import ParsedRow
 
 LONGEST_ROW = 1024 * 1024
-NAME_EACH_PAIR = Problem("unknown_field", "metadata: name each pair by itself, as metadata.NAME", "/metadata")
 
 
-def parsed_rows(rows: Iterable[tuple[int, Any]]) -> Iterator[ParsedRow]:
+@dataclass(frozen=True)
+class RowDefaults:
+    """What the order says for rows that say nothing: its template, and values for the template's holes.
+
+    `mapping` renames the fields of rows that are objects; the columns of a table have been read by then.
+    """
+
+    template: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+    def complete(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row with a prompt of its own is not drawn by the order's template."""
+        if self.mapping:
+            row = self._renamed(row)
+        if self.template is not None and row.get("template") is None and row.get("prompt") is None:
+            row = {**row, "template": self.template}
+        if self.vars and row.get("template") is not None:
+            own = row.get("vars")
+            if own is None or isinstance(own, dict):
+                row = {**row, "vars": {**self.vars, **(own or {})}}
+        return row
+
+    def _renamed(self, row: dict[str, Any]) -> dict[str, Any]:
+        renamed: dict[str, Any] = {}
+        for name, value in row.items():
+            target = self.mapping.get(fold(name), name)
+            if target == name:
+                renamed[name] = {**value} if isinstance(value, dict) else value
+            elif target != UNUSED and value is not None:
+                put(renamed, target, value)
+        return renamed
+
+
+AS_SENT = RowDefaults()
+
+
+def parsed_rows(rows: Iterable[tuple[int, Any]], defaults: RowDefaults = AS_SENT) -> Iterator[ParsedRow]:
     """Each row on its own: a bad one refuses nothing but itself. A row may be the Invalid that reading it raised."""
+    plain = defaults == AS_SENT
     for number, row in rows:
         try:
             if isinstance(row, Invalid):
                 raise row
-            yield ParsedRow(number, read_order(row))
+            yield ParsedRow(number, read_order(row if plain or not isinstance(row, dict) else defaults.complete(row)))
         except Invalid as fault:
             yield ParsedRow(number, None, fault.problems or (Problem(fault.code, str(fault)),))
 
@@ -45,17 +85,18 @@ def unstorable(sent: Any) -> str | None:
     left = [sent]
     while left:
         value = left.pop()
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            if "\x00" in value:
+                return "a text holds a NUL character; remove it"
+            if not value.isascii() and not _is_unicode(value):
+                return "a text holds half of a surrogate pair; remove it"
+        elif isinstance(value, dict):
             left += value
             left += value.values()
         elif isinstance(value, list):
             left += value
         elif isinstance(value, float) and not math.isfinite(value):
             return "a number is too large to be stored; make it smaller"
-        elif isinstance(value, str) and "\x00" in value:
-            return "a text holds a NUL character; remove it"
-        elif isinstance(value, str) and not _is_unicode(value):
-            return "a text holds half of a surrogate pair; remove it"
     return None
 
 

@@ -13,9 +13,13 @@ from python_multipart.multipart import Field, File, parse_form
 
 from factory.api.batch_head import head_from_pairs
 from factory.api.body import Body
-from factory.api.csv_rows import Warnings, csv_rows
+from factory.api.columns import Reading, Warnings
+from factory.api.csv_rows import csv_rows
 from factory.api.json_rows import json_rows, ndjson_rows
 from factory.api.problems import Malformed, UnsupportedMedia
+from factory.api.table import Table
+from factory.api.xlsx_package import OLE
+from factory.api.xlsx_rows import xlsx_rows
 from factory.errors import Invalid, Problem
 
 KINDS = {
@@ -27,8 +31,13 @@ KINDS = {
     "text/csv": "csv",
     "application/csv": "csv",
     "application/vnd.ms-excel": "csv",  # what browsers on Windows call a CSV
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.ms-excel.sheet.macroenabled.12": "xlsx",
 }
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
+# A shop system's .xls is often a table of text: what the file holds decides.
+ENDINGS |= {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "csv"}
+WORKBOOKS = (b"PK\x03\x04", OLE)
 
 
 @dataclass
@@ -40,12 +49,20 @@ class Upload:
     sha256: str
     head: dict[str, Any] = field(default_factory=dict)
     warnings: Warnings = field(default_factory=list)
+    table: Table | None = None
 
-    def rows(self) -> Generator[tuple[int, Any], None, None]:
+    def rows(self, reading: Reading) -> Generator[tuple[int, Any], None, None]:
+        """From the start, each time it is asked."""
         self.file.seek(0)
-        if self.kind == "csv":
-            return csv_rows(self.file, self.warnings)
+        self.warnings.clear()
+        if self.kind in {"csv", "xlsx"}:
+            self.table = Table(reading, self.warnings)
+            return (csv_rows if self.kind == "csv" else xlsx_rows)(self.file, self.table)
         return ndjson_rows(self.file) if self.kind == "ndjson" else json_rows(self.file, self.head)
+
+    def locate(self, number: int, pointer: str) -> dict[str, str]:
+        """Column and cell of a row's field, where the file has such."""
+        return self.table.locate(number, pointer) if self.table else {}
 
 
 def read_upload(body: Body) -> Upload:
@@ -53,9 +70,15 @@ def read_upload(body: Body) -> Upload:
     if body.media_type == "multipart/form-data":
         return _from_form(body)
     if body.media_type not in KINDS:
-        kinds = "text/csv, application/x-ndjson, application/json or multipart/form-data"
+        kinds = "text/csv, application/x-ndjson, application/json, a workbook's type or multipart/form-data"
         raise UnsupportedMedia(f"Content-Type {body.media_type[:60]!r} is not read here; send {kinds}")
-    return Upload(body.file, KINDS[body.media_type], body.sha256)
+    return Upload(body.file, _kind(KINDS[body.media_type], body.file), body.sha256)
+
+
+def _kind(said: str, file: IO[bytes]) -> str:
+    """Windows calls workbooks and CSV the same, so the first bytes decide between these two."""
+    file.seek(0)
+    return "xlsx" if said == "csv" and file.read(len(OLE)).startswith(WORKBOOKS) else said
 
 
 def _from_form(body: Body) -> Upload:
@@ -80,4 +103,4 @@ def _from_form(body: Body) -> Upload:
     content.seek(0)
     digest = hashlib.file_digest(content, "sha256").hexdigest()
     whole = hashlib.sha256(repr((sorted(fields), ending, digest)).encode()).hexdigest()
-    return Upload(content, ENDINGS[ending], whole, head_from_pairs(fields))
+    return Upload(content, _kind(ENDINGS[ending], content), whole, head_from_pairs(fields))

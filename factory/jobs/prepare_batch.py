@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import IO, Any
 
 import orjson
@@ -12,10 +13,17 @@ import orjson
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, admit
+from factory.jobs.external_ids import ExternalIds
 from factory.jobs.new_job import order_columns
 
 KEPT_ERRORS = 1000
-IN_MEMORY = 4 * 1024 * 1024
+REMEMBERED = 1024
+IN_MEMORY = 1024 * 1024
+Locate = Callable[[int, str], dict[str, str]]
+
+
+def _nowhere(_: int, __: str) -> dict[str, str]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,14 @@ class ParsedRow:
 
 @dataclass
 class PreparedBatch:
-    """Checked rows, not yet written to the database."""
+    """Checked rows, not yet written to the database. `locate` says where in its file a row shows a field: column and cell."""
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115
     rows: int = 0
     refused: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
-    external_ids: dict[str, int] = field(default_factory=dict)
+    external_ids: ExternalIds = field(default_factory=ExternalIds)
+    locate: Locate = _nowhere
 
     def add(self, number: int, columns: dict[str, Any]) -> None:
         self.file.write(orjson.dumps([number, columns]) + b"\n")
@@ -45,7 +54,7 @@ class PreparedBatch:
         self.refused += 1
         for problem in problems:
             if len(self.errors) < KEPT_ERRORS:
-                self.errors.append({"row": number, **problem.as_dict()})
+                self.errors.append({"row": number, **problem.as_dict(), **self.locate(number, problem.pointer)})
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self.file.seek(0)
@@ -54,9 +63,11 @@ class PreparedBatch:
             yield number, columns
 
 
-def prepare_batch(rows: Iterable[ParsedRow], admission: Admission) -> PreparedBatch:
+def prepare_batch(rows: Iterable[ParsedRow], admission: Admission, *, locate: Locate = _nowhere) -> PreparedBatch:
     """Raises Invalid when there are no rows, too many rows, or not one that can be accepted."""
-    prepared = PreparedBatch()
+    prepared = PreparedBatch(locate=locate)
+    # Pictures of one product differ in size or number, not in prompt.
+    admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
     limit = admission.limits.max_rows
     total = 0
     for row in rows:
@@ -81,7 +92,7 @@ def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) 
         return
     external_id = row.order.external_id
     if external_id is not None:
-        first = prepared.external_ids.setdefault(external_id, row.number)
+        first = prepared.external_ids.first(external_id, row.number)
         if first != row.number:
             message = f"external_id {external_id!r} stands in row {first} too; each row needs its own"
             prepared.refuse(row.number, [Problem("external_id_repeated", message, "/external_id", external_id)])
@@ -89,7 +100,8 @@ def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) 
     try:
         admitted = admit(row.order, admission)
     except Invalid as fault:
-        prepared.external_ids.pop(external_id or "", None)
+        if external_id is not None:
+            prepared.external_ids.forget(external_id)
         prepared.refuse(row.number, fault.problems)
         return
     prepared.add(row.number, order_columns(admitted))
@@ -97,6 +109,12 @@ def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) 
 
 def _as_problems(prepared: PreparedBatch) -> list[Problem]:
     return [
-        Problem(error["code"], error["detail"], f"/rows/{error['row']}{error['pointer']}", error["value"], {"row": error["row"]})
+        Problem(
+            error["code"],
+            error["detail"],
+            f"/rows/{error['row']}{error['pointer']}",
+            error["value"],
+            {name: error[name] for name in ("row", "column", "cell") if name in error},
+        )
         for error in prepared.errors[:100]
     ]

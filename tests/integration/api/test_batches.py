@@ -158,7 +158,9 @@ def test_cancel_ends_what_is_left(client):
 
 def test_ids_of_rows_may_be_more_than_one_statement_has_parameters_for(client, db, tenant):
     client.post(BATCHES, json=[{"prompt": "a", "external_id": "r7"}])
-    prepared = PreparedBatch(external_ids={f"r{number}": number for number in range(1, 100_001)})
+    prepared = PreparedBatch()
+    for number in range(1, 100_001):
+        prepared.external_ids.first(f"r{number}", number)
     with db.transaction() as session:
         assert submit_batch._taken(session, Caller(tenant, "tests"), prepared) == {"r7": 7}
 
@@ -224,7 +226,8 @@ def test_bodies_that_cannot_be_read(client):
     assert problem(client.post(BATCHES, content=b"prompt,Prompt\na,b\n", headers=CSV)) == (422, "csv_duplicate_column")
     assert problem(client.post(BATCHES, content=b"prompt\na\n")) == (415, "unsupported_media_type")
     assert problem(client.post(BATCHES, content=b"x", headers={"Content-Type": "multipart/form-data"})) == (400, "malformed_body")
-    assert problem(client.post(BATCHES, files={"file": ("x.xlsx", b"")})) == (415, "unsupported_media_type")
+    assert problem(client.post(BATCHES, files={"file": ("x.xlsx", b"")})) == (400, "malformed_xlsx")
+    assert problem(client.post(BATCHES, files={"file": ("x.ods", b"")})) == (415, "unsupported_media_type")
     assert problem(client.post(BATCHES, files={"a": ("x.csv", b""), "b": ("y.csv", b"")})) == (422, "field_missing")
 
 

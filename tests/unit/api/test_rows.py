@@ -14,6 +14,7 @@ from factory.api import json_rows as json_room
 from factory.api.batch_head import head_from_pairs
 from factory.api.problems import Malformed
 from factory.api.rows import unstorable
+from factory.api.table import Table
 from factory.errors import Invalid
 
 VALUES = st.recursive(
@@ -69,7 +70,7 @@ def test_rows_must_be_one_list(text):
 
 
 def rows_of(text: str, encoding: str = "utf-8"):
-    return [row for _, row in csv_room.csv_rows(io.BytesIO(text.encode(encoding)), [])]
+    return [row for _, row in csv_room.csv_rows(io.BytesIO(text.encode(encoding)), Table())]
 
 
 def test_quotes_line_ends_and_short_rows():

@@ -1,0 +1,93 @@
+"""check_upload: an uploaded order read to its end, row by row, and laid aside; nothing is ordered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.api.batch_head import BatchHead, read_head
+from factory.api.columns import Reading, fold
+from factory.api.rows import RowDefaults, parsed_rows
+from factory.api.uploads import Upload
+from factory.db import Database
+from factory.domain.caller import Caller
+from factory.domain.template_body import TemplateVersion
+from factory.errors import Invalid, NotFound, Problem
+from factory.jobs.admit import Admission
+from factory.jobs.column_mappings import find_mapping
+from factory.jobs.prepare_batch import PreparedBatch, prepare_batch
+from factory.jobs.templates import template_finder
+
+TOLD_LATE = frozenset({"empty_batch", "no_valid_rows"})
+
+
+@dataclass(frozen=True)
+class CheckedUpload:
+    """`mapping` is what columns meant by the order's own word, saved and new."""
+
+    head: BatchHead
+    prepared: PreparedBatch
+    mapping: dict[str, str]
+
+
+def check_upload(db: Database, caller: Caller, admission: Callable[[], Admission], upload: Upload, query: dict[str, Any]) -> CheckedUpload:
+    """Raises Invalid, Malformed. Where an object says after its rows what they go by, they are read a second time."""
+    base = replace(admission(), templates=template_finder(db, caller))
+    head = read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
+    while True:
+        mapping = _mapping(db, caller, head)
+        fault, prepared = None, PreparedBatch()
+        try:
+            prepared = _prepare(base, upload, head, mapping)
+        except Invalid as found:
+            if found.code not in TOLD_LATE:
+                raise
+            fault = found
+        said_late = read_head(query, upload.head)  # a misspelt `rows` says more than "no rows"
+        if _for_rows(said_late) == _for_rows(head):
+            if fault:
+                raise fault
+            return CheckedUpload(said_late, prepared, mapping)
+        head = said_late
+
+
+def _for_rows(head: BatchHead) -> tuple[Any, ...]:
+    return head.template, head.vars, head.map, head.mapping, head.campaign, head.project
+
+
+def _prepare(base: Admission, upload: Upload, head: BatchHead, mapping: dict[str, str]) -> PreparedBatch:
+    version = _template(base, head)
+    titles = {
+        name: [said for said in (variable.title.zh, variable.title.en) if said] if variable.title else []
+        for name, variable in (version.body.variables if version else {}).items()
+    }
+    reading = Reading.of(mapping, titles, templated=version is not None, sheet=head.sheet)
+    # A table's columns are mapped where its header is read.
+    renames = {} if upload.kind in {"csv", "xlsx"} else reading.mapping
+    defaults = RowDefaults(head.template, head.vars, renames)
+    by = replace(base, campaign=head.campaign or head.project)
+    with closing(upload.rows(reading)) as rows:
+        return prepare_batch(parsed_rows(rows, defaults), by, locate=upload.locate)
+
+
+def _template(base: Admission, head: BatchHead) -> TemplateVersion | None:
+    if head.template is None:
+        return None
+    version = base.templates(head.template)
+    if version is None:
+        message = f"template {head.template!r} is unknown; `GET /api/v1/templates` lists yours, with `?market=1` those that come with us"
+        raise Invalid(None, Problem("unknown_template", message, "/template", head.template))
+    return version
+
+
+def _mapping(db: Database, caller: Caller, head: BatchHead) -> dict[str, str]:
+    if head.mapping is None:
+        return dict(head.map)
+    try:
+        saved = find_mapping(db, tenant=caller.tenant, name=head.mapping).columns
+    except NotFound as fault:
+        raise Invalid(None, Problem("unknown_mapping", str(fault), "/mapping", head.mapping)) from fault
+    said = {fold(header) for header in head.map}
+    return {header: target for header, target in saved.items() if fold(header) not in said} | head.map
