@@ -1,0 +1,67 @@
+"""Tasks of webhooks: events become deliveries, deliveries are sent, old ones are forgotten."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from factory.bootstrap import build_database, build_mailroom
+from factory.db import Database
+from factory.jobs.compose_message import Mailroom
+from factory.jobs.deliver_webhooks import deliver_webhooks
+from factory.jobs.forget_deliveries import forget_deliveries
+from factory.jobs.plan_deliveries import plan_deliveries
+from factory.settings import load_settings
+from factory.tasks.celery_app import app
+
+MOST_CHUNKS = 20
+SECONDS = 10.0
+
+
+@lru_cache
+def database() -> Database:
+    return build_database(load_settings(), pool_size=4)
+
+
+@lru_cache
+def mailroom() -> Mailroom:
+    return build_mailroom(load_settings())
+
+
+@app.task(name="factory.webhooks.tick")
+def tick() -> dict[str, int]:
+    """Every few seconds. On one machine only one at a time: slow receivers must not keep every child from upkeep."""
+    settings = load_settings()
+    with _alone(settings.data_dir) as alone:
+        if not alone:
+            return {"busy": 1}
+        events = planned = 0
+        for _ in range(MOST_CHUNKS):
+            chunk = plan_deliveries(database(), public_url=settings.public_url)
+            events, planned = events + chunk.events, planned + chunk.deliveries
+            if not chunk.more:
+                break
+        sent = deliver_webhooks(database(), mailroom(), seconds=SECONDS)
+    return {"events": events, "planned": planned, "attempts": sent.attempts, "delivered": sent.delivered}
+
+
+@app.task(name="factory.webhooks.forget")
+def forget() -> dict[str, int]:
+    """Deliveries of a month ago."""
+    return {"deliveries": forget_deliveries(database())}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """The lock ends with the process that holds it, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "webhooks.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
