@@ -9,7 +9,6 @@ import pytest
 
 from factory.api import xlsx_package
 from factory.api.columns import Reading
-from factory.api.problems import Malformed
 from factory.api.table import Table
 from factory.api.xlsx_numbers import shown
 from factory.api.xlsx_package import ENCRYPTED, OLE

@@ -9,6 +9,7 @@ import pytest
 from factory.cli.checkup import machine, secrets
 from factory.cli.checkup.finding import Sick, Unasked, examine
 from factory.cli.exit_codes import Usage
+from factory.cli.order_file import named_pairs, opened
 from factory.cli.progress import _span, troubles
 from factory.cli.signals import ToldToStop, told_to_stop
 from factory.cli.submit import media_type
@@ -32,6 +33,7 @@ def test_a_signal_stops_once_and_handlers_come_back(number):
     [
         ("a.csv", b"", "text/csv"),
         ("a.JSONL", b"", "application/x-ndjson"),
+        ("-", b"PK\x03\x04", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         ("-", b'\n [{"prompt": 1}]', "application/json"),
         ("-", b'{"prompt": 1}\n', "application/x-ndjson"),
         ("-", b"sku,prompt\n", "text/csv"),
@@ -43,7 +45,7 @@ def test_what_a_file_is_sent_as(file, content, expected):
 
 def test_an_unknown_ending_is_wrong_usage():
     with pytest.raises(Usage, match=r"\.csv"):
-        media_type("rows.xlsx", b"")
+        media_type("rows.ods", b"")
 
 
 def test_spans_and_troubles_read_well():
@@ -118,3 +120,25 @@ def test_a_data_folder_that_cannot_be_written_is_found(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(Sick):
         machine.data_folder(settings(data_dir=tmp_path / "file" / "below"))
+
+
+def test_a_file_is_read_anew_for_every_try(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"prompt\n" + b"a\n" * 200_000)
+    with opened(str(file)) as body:
+        assert body.start().startswith(b"prompt\na")
+        assert [b"".join(body) == file.read_bytes() for _ in range(2)] == [True, True]
+        assert os.fstat(body.fileno()).st_size == file.stat().st_size
+        assert not hasattr(body, "read")  # or the client would go on where the last try ended
+
+
+def test_what_cannot_be_read_is_wrong_usage(tmp_path):
+    with pytest.raises(Usage, match="cannot read"), opened(str(tmp_path / "none.csv")):
+        pass
+
+
+def test_pairs_have_a_name_and_a_value():
+    assert named_pairs("vars", ["product=杯=子", " a = "]) == {"vars.product": "杯=子", "vars.a": " "}
+    for wrong in ("product", "=x"):
+        with pytest.raises(Usage, match="NAME=VALUE"):
+            named_pairs("vars", [wrong])
