@@ -41,8 +41,8 @@ WITH offered AS MATERIALIZED (
 SELECT (SELECT count(*) FROM excess) AS wanted, (SELECT count(*) FROM held) AS done,
        (SELECT count(*) FROM held WHERE id = :job OR batch_id = :batch) AS mine
 """)  # noqa: S608 - put together from our own constant
-LOCK = text("SELECT CAST(pg_current_xact_id() AS text), pg_advisory_xact_lock(hashtextextended(:name, 0))")
-TRY_LOCK = text("SELECT CAST(pg_current_xact_id() AS text), pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 def apply_caps(
@@ -70,10 +70,10 @@ def is_capped(session: Session, *, tenant: str) -> bool:
 def lock_caps(session: Session, tenant: str, *, wait: bool = True) -> bool:
     """Until the end of the transaction nobody else counts this tenant's room; what they read afterwards holds our rows.
 
-    The transaction gets its id here, before any mark is read (see QueueMark). False when somebody has the lock and `wait` is off.
+    False when somebody has the lock and `wait` is off.
     """
     name = {"name": f"caps:{tenant}"}
     if wait:
         session.execute(LOCK, name)
         return True
-    return bool(session.execute(TRY_LOCK, name).one()[1])
+    return bool(session.execute(TRY_LOCK, name).scalar_one())

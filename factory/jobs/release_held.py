@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, func, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.status import Lane
 from factory.jobs.apply_caps import apply_caps, lock_caps
+from factory.jobs.enter_queue import announce
 from factory.jobs.lanes import paused_lanes
 
 PAGE = 2000
 PAGES = 25  # in one run, so that a tick stays short; the next one goes on
-# What waits never stands before a mark: see QueueMark. GREATEST leaves out what is NULL.
+# As enter_queue.lifted says it: what waits never stands before a mark. GREATEST leaves out what is NULL.
 MARKS = """greatest({vft}, (SELECT max(low) FROM queue_marks AS m WHERE m.lane = jobs.lane AND m.tenant = '' AND m.checkpoint IN ('', jobs.checkpoint))),
   turn = greatest(jobs.turn, (SELECT low FROM queue_marks AS m
     WHERE m.lane = jobs.lane AND m.checkpoint = jobs.checkpoint AND m.tenant = jobs.tenant))"""
@@ -143,6 +144,7 @@ def caps_room(session: Session, tenant: str) -> tuple[int | None, dict[str, int]
 
 
 def _moment(session: Session, now: ColumnElement[Any]) -> datetime:
-    """The time. Asking gives the transaction its id, before it reads the marks."""
-    moment: datetime = session.execute(select(cast(func.pg_current_xact_id(), Text), now)).one()[1]
+    """The time. Nothing was read yet, and the marks will be."""
+    announce(session)
+    moment: datetime = session.execute(select(now)).scalar_one()
     return moment
