@@ -24,3 +24,4 @@ class Claim:
     seq: int
     spec: GenerationSpec
     created_at: datetime
+    lane: str = "bulk"

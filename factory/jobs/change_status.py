@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from factory.domain.audit_event import Actor, AuditAction, AuditEvent
 from factory.domain.job import Job
 from factory.domain.status import TERMINAL, JobStatus, sources
+from factory.jobs.enter_queue import announce, waits_again
 
 JOBS = Job.__table__
 LOGGED = (JOBS.c.id, JOBS.c.tenant, JOBS.c.batch_id, JOBS.c.attempt, JOBS.c.sku)
@@ -40,12 +41,16 @@ def change_status(
 
     One statement: rows are locked, changed and logged together, so no status can change without its event and no
     event can be written without its change. A row that another transaction holds is skipped or waited for as the
-    caller's `with_for_update` on `picked` says; the default waits.
+    caller's `with_for_update` on `picked` says; the default waits. What waits again does so behind the marks (enter_queue).
     """
     if picked._for_update_arg is None:  # noqa: SLF001 - SQLAlchemy offers no public reader of it
         picked = picked.with_for_update(of=Job)
     chosen = picked.where(Job.status.in_(sources(to))).cte("chosen")
-    columns: dict[str, Any] = {"status": to.value, **(RELEASED if to is not JobStatus.RUNNING else {}), **(values or {})}
+    columns: dict[str, Any] = {"status": to.value, "hold": null(), **(RELEASED if to is not JobStatus.RUNNING else {})}
+    if to is JobStatus.QUEUED:
+        announce(session)
+        columns |= waits_again()
+    columns |= values or {}
     if to in TERMINAL:
         columns.setdefault("finished_at", now)
     moved = update(Job).where(JOBS.c.id == chosen.c.picked_id).values(columns).returning(*LOGGED, chosen.c.was, *returning).cte("moved")

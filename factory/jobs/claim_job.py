@@ -1,41 +1,45 @@
-"""claim_job: the best next job for this worker, leased. Four ordered lists; the first that has a job wins."""
+"""claim_job: the best next job for this worker, leased. Which one that is, claim_lists says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Row, ScalarSelect, func, or_, select
+from sqlalchemy import ColumnElement, Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec
-from factory.domain.status import JobStatus, Lane, Phase
+from factory.domain.status import JobStatus, Phase
 from factory.errors import Permanent
 from factory.jobs.change_status import JOBS, change_status, pick
+from factory.jobs.claim_lists import AVOIDED_SECONDS, INTERACTIVE_RUN, LORA_RUN, MIN_RUN, Run, claim_statement
 from factory.jobs.end_attempt import describe
 
-# A worker that could not hold a job leaves it to the others for this long; if there are none, it tries again.
-AVOIDED_FOR = timedelta(seconds=60)
-CLAIMED = (JOBS.c.worker, JOBS.c.project, JOBS.c.day, JOBS.c.seq, JOBS.c.spec, JOBS.c.created_at)
+AVOIDED_FOR = timedelta(seconds=AVOIDED_SECONDS)
+CLAIMED = (JOBS.c.worker, JOBS.c.project, JOBS.c.day, JOBS.c.seq, JOBS.c.spec, JOBS.c.lane, JOBS.c.created_at)
+STANDS_BACK = text("UPDATE jobs SET vft = :vft WHERE id = :id")
 
 
-def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence[str] = (), ahead: bool = False) -> Claim | None:
-    """Take one queued job, or None when nothing can be taken now.
+def claim_job(
+    db: Database, *, worker: str, lease: timedelta, resident: Sequence[str] = (), ahead: bool = False, run: Run | None = None
+) -> Claim | None:
+    """Take one waiting job, or None when nothing can be taken now.
 
-    `resident` names the checkpoints that this worker holds; `ahead` says that it will draw another one first.
-    `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the fencing token of
-    every later write.
+    `resident` names the checkpoints that this worker holds, the one in use first; `ahead` says that it will draw another one first;
+    `run` what it has been drawing. `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the
+    fencing token of every later write.
     """
     now = db.now()
+    statement, binds = _question(db, worker, tuple(dict.fromkeys(resident)), run or Run())
     phase = Phase.CLAIMED if ahead else Phase.GENERATING
     while True:
         with db.transaction() as session:
-            row = _take(session, now, worker, lease, resident, phase)
+            row = _take(session, now, statement, binds, worker=worker, lease=lease, phase=phase)
             if row is None:
                 return None
             try:
@@ -44,18 +48,47 @@ def claim_job(db: Database, *, worker: str, lease: timedelta, resident: Sequence
                 _fail(session, now, row, fault)
 
 
+def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) -> tuple[TextClause, dict[str, Any]]:
+    statement = claim_statement(
+        len(resident),
+        same_lora=run.lora_run < LORA_RUN,
+        may_swap=run.since_swap >= MIN_RUN,
+        bulk_first=run.interactive_run >= INTERACTIVE_RUN,
+        offpeak=run.offpeak_open,
+        now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
+    )
+    held = {f"r{number}": name for number, name in enumerate(resident)}
+    clock = {"now": db.clock()} if db.clock else {}
+    return statement, {"worker": worker, "lora_key": run.lora_key, **clock, **held}
+
+
 def _take(
-    session: Session, now: ColumnElement[Any], worker: str, lease: timedelta, resident: Sequence[str], phase: Phase
+    session: Session,
+    now: ColumnElement[Any],
+    statement: TextClause,
+    binds: dict[str, Any],
+    *,
+    worker: str,
+    lease: timedelta,
+    phase: Phase,
 ) -> Row[Any] | None:
-    lists = [_first(*wanted, *_takeable(now, worker)) for wanted in _lists(resident)]
+    """The head of the lists earns its tenant a picture; which of the tenant's users gets it, their turns decide. The head takes the
+    place of the job that went before it: both are locked, and of one lane and checkpoint."""
+    found = session.execute(statement, binds).one_or_none()
+    if found is None:
+        return None
+    swaps = found.turn is not None and found.turn != found.head
+    if swaps:
+        session.execute(STANDS_BACK, {"id": found.head, "vft": found.turn_vft})
     rows = change_status(
         session,
-        pick(JOBS.c.id == func.coalesce(*lists)).with_for_update(of=JOBS, skip_locked=True),
+        pick(JOBS.c.id == (found.turn if swaps else found.head)),
         JobStatus.RUNNING,
         now=now,
         action=AuditAction.JOB_STARTED,
         actor=Actor("worker", worker),
         values={
+            "vft": found.head_vft,
             "attempt": JOBS.c.attempt + 1,
             "worker": worker,
             "lease_until": now + lease,
@@ -82,32 +115,6 @@ def _fail(session: Session, now: ColumnElement[Any], row: Row[Any], fault: Valid
     )
 
 
-def _first(*where: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """The head of a list, locked. COALESCE asks for the next list only when this one is empty."""
-    return select(JOBS.c.id).where(*where).order_by(JOBS.c.vft, JOBS.c.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
-
-
-def _lists(resident: Sequence[str]) -> Iterator[list[ColumnElement[bool]]]:
-    """Interactive and resident, any interactive, bulk of a resident checkpoint, any; the checkpoint used last comes first.
-
-    One list for each checkpoint: an index gives the head of each without sorting, however many jobs wait.
-    """
-    for lane in (Lane.INTERACTIVE, Lane.BULK):
-        in_lane = JOBS.c.lane == lane.value
-        for checkpoint in resident:
-            yield [in_lane, JOBS.c.checkpoint == checkpoint]
-        yield [in_lane]
-
-
-def _takeable(now: ColumnElement[Any], worker: str) -> list[ColumnElement[bool]]:
-    return [
-        JOBS.c.status == JobStatus.QUEUED.value,
-        or_(JOBS.c.not_before.is_(None), JOBS.c.not_before <= now),
-        or_(JOBS.c.expires_at.is_(None), JOBS.c.expires_at > now),
-        or_(JOBS.c.avoid_worker.is_(None), JOBS.c.avoid_worker != worker, JOBS.c.not_before <= now - AVOIDED_FOR),
-    ]
-
-
 def _claim(row: Row[Any]) -> Claim:
     return Claim(
         job_id=row.id,
@@ -121,4 +128,5 @@ def _claim(row: Row[Any]) -> Claim:
         seq=row.seq,
         spec=GenerationSpec.model_validate(row.spec),
         created_at=row.created_at,
+        lane=row.lane,
     )

@@ -19,6 +19,8 @@ from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.claim_job import claim_job
 from factory.jobs.end_attempt import release_job
 from factory.jobs.finishing_line import FinishingLine, Stations
+from factory.jobs.worker_presence import Heartbeat, Sign
+from factory.jobs.worker_run import WorkerRun
 from factory.logs import get_logger
 from factory.workers.gpu import Gpu
 
@@ -39,13 +41,27 @@ class ShiftSummary:
 
 
 class GpuWorker:
-    """One GPU process: while picture n denoises, n+1 is claimed and n−1 is finished. No transaction is open meanwhile."""
+    """One GPU process: while picture n denoises, n+1 is claimed and n−1 is finished. No transaction is open meanwhile.
 
-    def __init__(self, gpu: Gpu, stations: Stations, *, name: str, lease: timedelta, threads: int = 2) -> None:
+    `is_offpeak` says whether jobs that wait for cheap hours may be drawn now.
+    """
+
+    def __init__(
+        self,
+        gpu: Gpu,
+        stations: Stations,
+        *,
+        name: str,
+        lease: timedelta,
+        threads: int = 2,
+        is_offpeak: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.gpu, self.name = gpu, name
         self._stations, self._lease = stations, lease
+        self._run = WorkerRun(is_offpeak)
         self._line = FinishingLine(stations, threads=threads)
         self._ahead = ThreadPoolExecutor(1, "claim-ahead")
+        self._heartbeat = Heartbeat(stations.db, name, self._sign)
 
     def run_shift(self, seconds: float, *, should_stop: Callable[[], bool] = lambda: False) -> ShiftSummary:
         """Draw pictures one after the other. Ends when nothing can be claimed, after `seconds`, or when told to stop."""
@@ -81,7 +97,11 @@ class GpuWorker:
             self._stations.journal.dropped(claim)
             self._give_back(claim)
         self._stations.keeper.close()
+        self._heartbeat.close()
         self._ahead.shutdown(wait=False)
+
+    def _sign(self) -> Sign:
+        return Sign(self.gpu.resident(), self._run.lora_key, self._run.since_swap)
 
     def _claims(self, go_on: Callable[[], bool], should_stop: Callable[[], bool], summary: ShiftSummary) -> Generator[Claim]:
         """Claims, each taken while the one before is being drawn. At the end of the shift nothing is left claimed."""
@@ -125,11 +145,12 @@ class GpuWorker:
             self._stations.keeper.drop(claim)
 
     def _claim(self, *loading: str) -> Claim | None:
-        """With `loading`, the checkpoint of the picture that is drawn first."""
+        """With `loading`, the checkpoint of the picture that is drawn first: by then it is the one in use."""
         started = time.perf_counter()
+        resident = list(dict.fromkeys([*loading, *self.gpu.resident()]))
         try:
             claim = claim_job(
-                self._stations.db, worker=self.name, lease=self._lease, resident=[*self.gpu.resident(), *loading], ahead=bool(loading)
+                self._stations.db, worker=self.name, lease=self._lease, resident=resident, ahead=bool(loading), run=self._run.next()
             )
         except DatabaseDown:
             metrics.claims_total.labels("database_down").inc()
@@ -138,6 +159,7 @@ class GpuWorker:
         metrics.claim_seconds.observe(time.perf_counter() - started)
         metrics.claims_total.labels("empty" if claim is None else "claimed").inc()
         if claim is not None:
+            self._run.took(claim, resident)
             metrics.job_wait_seconds.observe(max(0.0, (datetime.now(UTC) - claim.created_at).total_seconds()))
             self._stations.keeper.hold(claim, Phase.CLAIMED if loading else Phase.GENERATING)
         return claim

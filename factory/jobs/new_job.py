@@ -16,23 +16,31 @@ from sqlalchemy.orm import Session
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.caller import Caller
 from factory.domain.job import Job
+from factory.domain.job_order import JobOrder
 from factory.domain.row import new_id
-from factory.domain.status import JobStatus, Lane
+from factory.domain.status import Hold, JobStatus, Priority
 from factory.domain.tenant import NameCounter
 from factory.jobs.admit import Admitted
 from factory.jobs.end_attempt import describe
+from factory.jobs.shares import Kind, Tag
 
 SHORT_ORDER = 500
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a job belongs. `moment` is the database's time of the order."""
+    """Where a job belongs. `moment` is the database's time of the order; the rest holds for rows that do not say it themselves.
+
+    `catalogue`: every row has a cell, also one that names no slot, locale or candidate.
+    """
 
     moment: datetime
     project: str
     batch_id: uuid.UUID | None = None
-    lane: Lane = Lane.BULK
+    priority: Priority = Priority.BULK
+    not_before: datetime | None = None
+    deadline: datetime | None = None
+    catalogue: bool = False
 
     @property
     def day(self) -> date:
@@ -40,16 +48,21 @@ class Placement:
 
 
 def order_columns(admitted: Admitted) -> dict[str, Any]:
-    """The columns that the order alone decides: plain JSON values, so that they can wait in a file."""
-    order, refusal = admitted.order, admitted.refusal
+    """What the order alone decides: plain JSON values, so that they can wait in a file."""
+    order, spec, refusal = admitted.order, admitted.spec, admitted.refusal
     return {
         "external_id": order.external_id,
         "sku": order.sku,
         "status": (JobStatus.REJECTED if refusal else JobStatus.QUEUED).value,
-        "lane": order.priority.value if order.priority else None,
-        "checkpoint": admitted.spec.checkpoint,
+        "priority": order.priority.value if order.priority else None,
+        "checkpoint": spec.checkpoint,
+        "lora_key": spec.lora_key,
+        "template": order.template,
+        "cell": cell(order),
+        "placed": bool(order.slot or order.locale or order.candidate),
+        "spec_sha256": spec.sha256,
         "requested": order.model_dump(mode="json", exclude_unset=True),
-        "spec": admitted.spec.as_json(),
+        "spec": spec.as_json(),
         "warnings": admitted.warnings,
         "error": describe(refusal) if refusal else None,
         "end_user": order.user,
@@ -58,14 +71,32 @@ def order_columns(admitted: Admitted) -> dict[str, Any]:
         "tags": order.tags,
         "customer_metadata": order.metadata,
         "expires_in": order.expires_in,
+        "not_before": order.not_before.isoformat() if order.not_before else None,
+        "deadline": order.deadline.isoformat() if order.deadline else None,
     }
 
 
-def job_columns(ordered: Mapping[str, Any], caller: Caller, placement: Placement, *, seq: int, row_no: int) -> dict[str, Any]:
+def cell(order: JobOrder) -> str:
+    """The place in a catalogue: sku, slot, size, locale, candidate, as the order says them. None of them can hold a bar."""
+    return f"{order.sku or ''}|{order.slot or ''}|{order.size or ''}|{order.locale or ''}|{order.candidate or 1}"
+
+
+def kind_of(ordered: Mapping[str, Any], placement: Placement) -> Kind:
+    """What decides the row's share of the GPUs."""
+    priority = Priority(ordered["priority"]) if ordered["priority"] else placement.priority
+    spec = ordered["spec"]
+    return Kind(priority, ordered["end_user"] or "", ordered["checkpoint"], spec["width"] * spec["height"])
+
+
+def job_columns(
+    ordered: Mapping[str, Any], caller: Caller, placement: Placement, kind: Kind, tag: Tag, *, seq: int, row_no: int
+) -> dict[str, Any]:
     """Every column of a new row that is not NULL by nature."""
     columns = dict(ordered)
-    expires_in = columns.pop("expires_in")
+    expires_in, placed = columns.pop("expires_in"), columns.pop("placed")
     moment = placement.moment
+    not_before = _moment(ordered["not_before"]) or placement.not_before
+    scheduled = not_before is not None and not_before > moment and columns["status"] == JobStatus.QUEUED.value
     return columns | {
         "id": new_id(),
         "tenant": caller.tenant,
@@ -76,16 +107,26 @@ def job_columns(ordered: Mapping[str, Any], caller: Caller, placement: Placement
         "project": placement.project,
         "day": placement.day,
         "seq": seq,
-        "lane": columns["lane"] or placement.lane.value,
-        # Until shares are fair, the virtual finish time is the time of the order; rows of one order keep their order.
-        "vft": moment.timestamp() + row_no * 1e-6,
+        "hold": Hold.SCHEDULED.value if scheduled else None,
+        "priority": kind.priority.value,
+        "lane": kind.priority.lane.value,
+        **tag._asdict(),
+        "ready_at": not_before if scheduled else moment,
+        "cell": columns["cell"] if placed or placement.catalogue else None,
+        "superseded": False,
         "attempt": 0,
         "lost_leases": 0,
         "failures": 0,
+        "not_before": not_before,
         "expires_at": moment + timedelta(seconds=expires_in) if expires_in else None,
+        "deadline": _moment(ordered["deadline"]) or placement.deadline,
         "created_at": moment,
         "finished_at": moment if columns["status"] == JobStatus.REJECTED.value else None,
     }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 @contextmanager

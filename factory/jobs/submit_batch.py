@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -19,18 +20,22 @@ from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.row import new_id
+from factory.domain.status import JobStatus, Priority
 from factory.errors import Invalid, Problem
+from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.log_event import log_event
-from factory.jobs.new_job import Placement, job_columns, numbers, submitted_events
+from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_of, numbers, submitted_events
 from factory.jobs.prepare_batch import PreparedBatch
+from factory.jobs.settle_twins import match_twins, settle_twins
+from factory.jobs.shares import Demand, Tag, Tags, count_kinds, places
 
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
 
 
 @dataclass(frozen=True)
 class BatchOrder:
-    """What an order says about itself, beside its rows."""
+    """What an order says about itself, beside its rows. `reuse`: what was drawn before, or waits already, is not drawn again."""
 
     project: str
     external_id: str | None = None
@@ -39,6 +44,13 @@ class BatchOrder:
     cost_centre: str | None = None
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
+    priority: Priority | None = None
+    not_before: datetime | None = None
+    deadline: datetime | None = None
+    template: str | None = None
+    catalogue: str | None = None
+    reuse: bool = True
+    retention: str = "standard"
 
 
 def submit_batch(
@@ -55,28 +67,51 @@ def submit_batch(
             "every row was ordered before", *[_already(number, name) for name, number in list(taken.items())[:100]], code="no_valid_rows"
         )
     batch_id = new_id()
-    placement = Placement(session.execute(select(now)).scalar_one(), order.project, batch_id=batch_id)
+    placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order)
     for name, number in taken.items():
         prepared.refuse(number, [_already(number, name)])
     session.add(_batch(caller, order, placement, prepared, accepted, request_sha256))
     session.flush()
-    with numbers(session, caller, placement, accepted) as first:
-        rows = _rows(prepared, taken, caller, placement, order, first)
-        head = next(rows)
-        copy_rows(session, "jobs", list(head), (tuple(row.values()) for row in chain([head], rows)))
-        mine = Job.batch_id == batch_id
-        session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(mine)))
-    counts = {"accepted": accepted, "refused": prepared.refused}
-    log_event(
-        session,
-        now=now,
-        tenant=caller.tenant,
-        actor=caller.actor,
-        action=AuditAction.BATCH_SUBMITTED,
-        batch_id=batch_id,
-        detail=counts,
-    )
+    demand = _demand(prepared, taken, order, placement)
+    with (
+        numbers(session, caller, placement, accepted) as first,
+        places(session, caller.tenant, demand, long=accepted > SHORT_ORDER) as tags,
+    ):
+        _write(session, now, caller, _rows(prepared, taken, caller, placement, order, tags, first), placement)
+    _finish(session, now, caller, order, batch_id, {"accepted": accepted, "refused": prepared.refused})
     return batch_id
+
+
+def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder) -> Placement:
+    return Placement(
+        moment,
+        order.project,
+        batch_id=batch_id,
+        priority=order.priority or Priority.BULK,
+        not_before=order.not_before,
+        deadline=order.deadline,
+        catalogue=order.catalogue is not None,
+    )
+
+
+def _write(session: Session, now: ColumnElement[Any], caller: Caller, rows: Iterator[dict[str, Any]], placement: Placement) -> None:
+    head = next(rows)
+    copy_rows(session, "jobs", list(head), (tuple(row.values()) for row in chain([head], rows)))
+    mine = Job.batch_id == placement.batch_id
+    session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(mine)))
+
+
+def _finish(
+    session: Session, now: ColumnElement[Any], caller: Caller, order: BatchOrder, batch_id: uuid.UUID, counts: dict[str, int]
+) -> None:
+    """What needs the rows to be there: twins, caps, and the event of the whole."""
+    tenant = caller.tenant
+    if order.reuse:
+        match_twins(session, now, tenant=tenant, batch_id=batch_id)
+        settle_twins(session, now, batch_id=batch_id)
+    apply_caps(session, now, tenant=tenant, batch_id=batch_id)
+    submitted = AuditAction.BATCH_SUBMITTED
+    log_event(session, now=now, tenant=tenant, actor=caller.actor, action=submitted, batch_id=batch_id, detail=counts)
 
 
 def _taken(session: Session, caller: Caller, prepared: PreparedBatch) -> dict[str, int]:
@@ -101,6 +136,11 @@ def _batch(caller: Caller, order: BatchOrder, placement: Placement, prepared: Pr
         request_sha256=request_sha256,
         project=order.project,
         key_id=caller.key_id,
+        catalogue=order.catalogue,
+        template=order.template,
+        priority=placement.priority.value,
+        deadline=order.deadline,
+        retention=order.retention,
         rows_accepted=accepted,
         rows_refused=prepared.refused,
         row_errors=prepared.errors,
@@ -113,16 +153,26 @@ def _batch(caller: Caller, order: BatchOrder, placement: Placement, prepared: Pr
     )
 
 
-def _rows(
-    prepared: PreparedBatch, taken: dict[str, int], caller: Caller, placement: Placement, order: BatchOrder, first: int
-) -> Iterator[dict[str, Any]]:
-    seq = first
+def _ordered(prepared: PreparedBatch, taken: dict[str, int], order: BatchOrder) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, ordered in prepared:
-        if ordered["external_id"] in taken:
-            continue
-        _inherit(ordered, order)
-        columns = job_columns(ordered, caller, placement, seq=seq, row_no=number)
-        seq += 1
+        if ordered["external_id"] not in taken:
+            _inherit(ordered, order)
+            yield number, ordered
+
+
+def _demand(prepared: PreparedBatch, taken: dict[str, int], order: BatchOrder, placement: Placement) -> Demand:
+    """Read before the rows are written: their places are reserved at once, and COPY leaves no room for questions."""
+    drawn = (ordered for _, ordered in _ordered(prepared, taken, order) if ordered["status"] == JobStatus.QUEUED.value)
+    return count_kinds(kind_of(ordered, placement) for ordered in drawn)
+
+
+def _rows(
+    prepared: PreparedBatch, taken: dict[str, int], caller: Caller, placement: Placement, order: BatchOrder, tags: Tags, first: int
+) -> Iterator[dict[str, Any]]:
+    for seq, (number, ordered) in enumerate(_ordered(prepared, taken, order), first):
+        kind = kind_of(ordered, placement)
+        tag = tags.next(kind) if ordered["status"] == JobStatus.QUEUED.value else Tag(0.0, 0.0, tags.cost(kind))
+        columns = job_columns(ordered, caller, placement, kind, tag, seq=seq, row_no=number)
         yield {
             name: orjson.dumps(value).decode() if name in JSON_COLUMNS and value is not None else value for name, value in columns.items()
         }

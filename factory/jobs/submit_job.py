@@ -11,22 +11,42 @@ from sqlalchemy.orm import Session
 from factory.domain.audit_event import AuditEvent
 from factory.domain.caller import Caller
 from factory.domain.job import Job
-from factory.domain.status import Lane
+from factory.domain.status import Priority
 from factory.jobs.admit import Admitted
+from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
-from factory.jobs.new_job import Placement, job_columns, order_columns, submitted_events, take_numbers
+from factory.jobs.new_job import Placement, job_columns, kind_of, order_columns, submitted_events, take_numbers
+from factory.jobs.settle_twins import match_twins, settle_twins
+from factory.jobs.shares import count_kinds, places
 
 DEFAULT_PROJECT = "default"
 
 
 def submit_job(
-    session: Session, now: ColumnElement[Any], caller: Caller, admitted: Admitted, *, request_sha256: str | None = None
+    session: Session,
+    now: ColumnElement[Any],
+    caller: Caller,
+    admitted: Admitted,
+    *,
+    request_sha256: str | None = None,
+    reuse: bool = False,
 ) -> uuid.UUID:
-    """Record an admitted order in the caller's transaction; returns the id of the job."""
-    placement = Placement(session.execute(select(now)).scalar_one(), admitted.order.project or DEFAULT_PROJECT, lane=Lane.INTERACTIVE)
+    """Record an admitted order in the caller's transaction; returns the id of the job.
+
+    With `reuse` it delivers the picture of an equal order, if there is one, and is not drawn again.
+    """
+    moment = session.execute(select(now)).scalar_one()
+    placement = Placement(moment, admitted.order.project or DEFAULT_PROJECT, priority=Priority.INTERACTIVE)
     seq = take_numbers(session, caller, placement, 1)
-    columns = job_columns(order_columns(admitted), caller, placement, seq=seq, row_no=0)
-    session.execute(insert(Job).values(**columns, request_sha256=request_sha256).inline())
+    ordered = order_columns(admitted)
+    kind = kind_of(ordered, placement)
+    with places(session, caller.tenant, count_kinds([kind]), long=False) as tags:
+        columns = job_columns(ordered, caller, placement, kind, tags.next(kind), seq=seq, row_no=0)
+        session.execute(insert(Job).values(**columns, request_sha256=request_sha256).inline())
     job_id: uuid.UUID = columns["id"]
     session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(Job.id == job_id)))
+    if reuse:
+        match_twins(session, now, tenant=caller.tenant, batch_id=None, job_ids=[job_id])
+        settle_twins(session, now, job_id=job_id)
+    apply_caps(session, now, tenant=caller.tenant, job_id=job_id)
     return job_id

@@ -1,0 +1,111 @@
+"""claim_lists: the ordered lists that claim_job reads. The first one that has a job gives the head, whose tenant's next turn is taken.
+
+Every list is the start of one index from its mark on, so its price is the same for ten jobs and a million. Text, not expressions: it is
+sent for every picture, and a server that has planned it need not plan it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import TextClause, text
+
+# Numbers of reference/performance.md §2, which compares policies on the same arrivals.
+W_SECONDS = 1.5  # about one load: an interactive job waits so long for a worker that holds its checkpoint
+MIN_RUN = 30  # pictures between two swaps: loads of 7.5 s then cost at most 12 % of bulk's time, without it a third
+OVERDUE_SECONDS = 300  # bulk of another checkpoint waits so long before it may cost a load
+LORA_RUN = 30  # pictures with the same LoRAs before the others of the checkpoint get their turn
+INTERACTIVE_RUN = 20  # interactive pictures before bulk goes first once, so that a busy page cannot stop it
+AVOIDED_SECONDS = 60  # a worker that could not hold a job leaves it to the others for this long; if there are none, it tries again
+
+WAITING = "j.status = 'queued' AND j.hold IS NULL"
+LOCK = " FOR UPDATE OF j SKIP LOCKED"
+# `{now}` stays: tests have their own clock.
+TAKEABLE = (
+    "(j.not_before IS NULL OR j.not_before <= {now}) AND (j.expires_at IS NULL OR j.expires_at > {now})"
+    " AND (j.avoid_worker IS NULL OR j.avoid_worker <> :worker OR j.not_before <= {now}"
+    f" - make_interval(secs => {AVOIDED_SECONDS}))"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a worker has been doing: pictures since its last load, with these LoRAs, interactive ones in a row. As a new worker, unless said."""
+
+    since_swap: int = 0
+    lora_key: str = ""
+    lora_run: int = 0
+    interactive_run: int = 0
+    offpeak_open: bool = False
+
+
+@lru_cache(maxsize=256)
+def claim_statement(resident: int, *, same_lora: bool, may_swap: bool, bulk_first: bool, offpeak: bool, now: str) -> TextClause:
+    """(head id, head vft, turn id, turn vft), locked; no row when nothing can be taken. Binds: worker, lora_key, r0 … and what `now` needs.
+
+    `resident` is how many checkpoints the worker holds; r0 is the one in use.
+    """
+    interactive = [*_resident("interactive", resident), _waited()]
+    bulk = [*([_overdue()] if may_swap and resident else []), *_near("bulk", resident, same_lora=same_lora)]
+    lists = [*bulk, *interactive] if bulk_first else [*interactive, *bulk]
+    lists += [_head("interactive"), _head("bulk")]
+    if offpeak:
+        lists += [*_near("offpeak", resident, same_lora=same_lora), _head("offpeak")]
+    return text(STATEMENT.replace("{lists}", ",\n".join(lists)).replace("{takeable}", TAKEABLE).replace("{now}", now))
+
+
+# A tenant's place goes to whichever of its users is next (`turn`). Without one the head itself is taken.
+STATEMENT = """
+WITH head AS MATERIALIZED (SELECT coalesce({lists}) AS job),
+turn AS MATERIALIZED (
+  SELECT t.id, t.vft FROM head CROSS JOIN LATERAL (
+    SELECT j.id, j.vft FROM jobs AS j
+    WHERE j.status = 'queued' AND j.hold IS NULL AND {takeable}
+      AND j.tenant = (head.job).tenant AND j.lane = (head.job).lane AND j.checkpoint = (head.job).checkpoint
+      AND j.turn >= coalesce((SELECT settled FROM queue_marks AS m
+        WHERE m.lane = (head.job).lane AND m.checkpoint = (head.job).checkpoint AND m.tenant = (head.job).tenant), 0)
+    ORDER BY j.turn, j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED
+  ) AS t
+)
+SELECT (head.job).id AS head, (head.job).vft AS head_vft, turn.id AS turn, turn.vft AS turn_vft
+FROM head LEFT JOIN turn ON true WHERE (head.job).id IS NOT NULL
+"""
+
+
+def _resident(lane: str, resident: int) -> Iterator[str]:
+    """The head of each checkpoint that the worker holds, the one in use first."""
+    return (_head(lane, checkpoint=f":r{number}") for number in range(resident))
+
+
+def _near(lane: str, resident: int, *, same_lora: bool) -> Iterator[str]:
+    if resident and same_lora:
+        yield _head(lane, checkpoint=":r0", more="j.lora_key = :lora_key")
+    yield from _resident(lane, resident)
+
+
+def _waited() -> str:
+    """The head of all interactive jobs, once it has waited for W. One behind it waits until it is the head, or is near somebody."""
+    head = _head("interactive", columns="j.id, j.ready_at", lock="")
+    old = f"(SELECT h.id FROM {head} AS h WHERE h.ready_at <= {{now}} - make_interval(secs => {W_SECONDS}))"  # noqa: S608 - put together from our own constants
+    return _head("interactive", given=f"EXISTS {old}")
+
+
+def _overdue() -> str:
+    """Of the heads of all other checkpoints' bulk that have waited too long, the one that fair share has first."""
+    head = _head("bulk", checkpoint="c.name", columns="j.id, j.vft, j.ready_at", lock="")
+    chosen = (
+        f"SELECT c.name FROM checkpoints AS c CROSS JOIN LATERAL {head} AS h"  # noqa: S608 - as above
+        f" WHERE c.name <> :r0 AND h.ready_at <= {{now}} - make_interval(secs => {OVERDUE_SECONDS}) ORDER BY h.vft, h.id LIMIT 1"
+    )
+    return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {_head('bulk', checkpoint='c.name')} AS o(job))"  # noqa: S608 - as above
+
+
+def _head(lane: str, *, checkpoint: str = "", more: str = "true", given: str = "true", columns: str = "j AS job", lock: str = LOCK) -> str:
+    """The first job of a lane that is open, or of one checkpoint in it. `given` is asked once, not for each job."""
+    where = f"j.checkpoint = {checkpoint}" if checkpoint else "true"
+    return f"""(SELECT {columns} FROM jobs AS j WHERE {WAITING} AND j.lane = '{lane}' AND {where} AND {more} AND {{takeable}}
+    AND j.vft >= coalesce((SELECT settled FROM queue_marks AS m WHERE m.lane = '{lane}' AND m.checkpoint = {checkpoint or "''"} AND m.tenant = ''), 0)
+    AND NOT EXISTS (SELECT FROM lanes AS l WHERE l.lane = '{lane}' AND l.paused_at IS NOT NULL) AND {given}
+    ORDER BY j.vft, j.id LIMIT 1{lock})"""  # noqa: S608 - as above

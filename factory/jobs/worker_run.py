@@ -1,0 +1,35 @@
+"""WorkerRun: what a GPU worker has been drawing, for its next claim and its heartbeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from factory.domain.claim import Claim
+from factory.domain.status import Lane
+from factory.jobs.claim_lists import Run
+
+
+@dataclass
+class WorkerRun:
+    """Counted when a job is claimed, since the next claim is made before its picture is drawn. `is_offpeak` tells the hour."""
+
+    is_offpeak: Callable[[], bool]
+    since_swap: int = 0
+    lora_key: str = ""
+    lora_run: int = 0
+    interactive_run: int = 0
+
+    def next(self) -> Run:
+        """What the next claim has to know."""
+        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak())
+
+    def took(self, claim: Claim, resident: Sequence[str]) -> None:
+        """`resident`: what the worker held, or was loading, when it claimed."""
+        near = claim.spec.checkpoint in resident
+        # The same LoRAs on another checkpoint are loaded anew.
+        again = near and resident[0] == claim.spec.checkpoint and claim.spec.lora_key == self.lora_key
+        self.since_swap = self.since_swap + 1 if near else 1
+        self.lora_run = self.lora_run + 1 if again else 1
+        self.lora_key = claim.spec.lora_key
+        self.interactive_run = self.interactive_run + 1 if claim.lane == Lane.INTERACTIVE.value else 0
