@@ -40,6 +40,7 @@ def _unlike(sizes: list[str]) -> list[str]:
     return sizes
 
 
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Size = Annotated[str, AfterValidator(_size)]
 Vars = Annotated[dict[Tag, str | int | float | bool], Field(max_length=64)]
 
@@ -84,6 +85,9 @@ class Catalogue(BaseModel):
     priority: Priority | None = None
     not_before: Moment | None = None
     deadline: Moment | None = None
+    retention: str = "standard"
+    map: dict[Name, Name] = Field(default_factory=dict, max_length=200, description="column → field, vars.NAME, metadata.NAME or -")
+    sheet: str | None = Field(None, min_length=1, max_length=200, description="of a workbook; the first visible one, unless said otherwise")
     user: Short | None = None
     campaign: Short | None = None
     cost_centre: Short | None = None

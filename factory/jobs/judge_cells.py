@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from factory.domain.catalogue import Catalogue
@@ -12,6 +13,8 @@ from factory.domain.job_order import JobOrder
 from factory.domain.matrix import MatrixCell, cells, count, describe, row_problems
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, Admitted, admit
+
+REMEMBERED = 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ def judge_cells(
 ) -> Iterator[JudgedCell]:
     """Raises Invalid when there are no rows, or more cells than an order may have rows."""
     each, most = count(catalogue), admission.limits.max_rows
+    # The cells of a row differ in size or number more often than in prompt.
+    admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
     seen: dict[str, int] = {}
     total = 0
     left = iter(rows)

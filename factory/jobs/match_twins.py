@@ -7,7 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, and_, case, exists, func, or_, select, update
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Text, and_, any_, case, exists, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from factory.domain.asset import Asset
@@ -56,6 +57,14 @@ def match_twins(
     )
     reused, seconds = session.execute(select(func.count(), func.coalesce(func.sum(moved.c.cost), 0.0)).select_from(moved)).one()
     return Reuse(reused, float(seconds))
+
+
+def known_specs(session: Session, now: ColumnElement[Any], *, tenant: str, specs: Collection[str]) -> set[str]:
+    """Which of these an order would find drawn, or waiting, and not draw again."""
+    known = Job.tenant == tenant, Job.spec_sha256 == any_(literal(list(specs), ARRAY(Text))), Job.twin_id.is_(None)
+    offered = and_(Job.status == JobStatus.QUEUED.value, or_(Job.hold.is_(None), Job.hold == Hold.CAPPED.value))
+    there = or_(offered, Job.status == JobStatus.RUNNING.value, _keeps_picture(Job.id, now))
+    return set(session.scalars(select(Job.spec_sha256).where(*known, there).distinct()))
 
 
 def count_reused(session: Session, batch_id: uuid.UUID) -> Reuse:

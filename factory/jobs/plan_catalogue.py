@@ -102,7 +102,9 @@ def plan_catalogue(
     judged = judge_cells(catalogue, _counted(rows, plan), admission, read)
     while chunk := list(islice(judged, AT_ONCE)):
         with db.transaction() as session:
-            found = newest_jobs(session, tenant=tenant, catalogue=catalogue.name, keys=[cell.key for cell in chunk if cell.key and cell.spec])
+            found = newest_jobs(
+                session, tenant=tenant, catalogue=catalogue.name, keys=[cell.key for cell in chunk if cell.key and cell.spec]
+            )
         for cell in chunk:
             planned = compare(cell, found.get(cell.key or ""))
             plan.add(planned, speeds)
@@ -130,20 +132,30 @@ def newest_jobs(session: Session, *, tenant: str, catalogue: str, keys: list[str
 
 
 def compare(cell: JudgedCell, newest: Newest | None) -> PlannedCell:
-    """What a cell lacks."""
+    """What a cell lacks, and why."""
     if cell.spec is None or cell.problems:
         return PlannedCell(cell, CellState.BLOCKED, [problem.as_dict() for problem in cell.problems], newest)
+    state = state_of(newest, cell.spec.sha256, cell.spec.policy_version)
+    if newest is None or state in (CellState.PRESENT, CellState.IN_WORK):
+        return PlannedCell(cell, state, job=newest)
+    if state is CellState.STALE:
+        return PlannedCell(cell, state, _changes(newest.spec, cell.spec.as_json()), newest)
+    return PlannedCell(cell, state, [newest.error or {}] if state is CellState.BLOCKED else [_came_to_nothing(newest)], newest)
+
+
+def state_of(newest: Newest | None, spec_sha256: str, policy_version: str) -> CellState:
+    """What a cell that could be ordered so has already."""
     if newest is None:
-        return PlannedCell(cell, CellState.MISSING)
-    if newest.spec_sha256 != cell.spec.sha256:
-        return PlannedCell(cell, CellState.STALE, _changes(newest.spec, cell.spec.as_json()), newest)
+        return CellState.MISSING
+    if newest.spec_sha256 != spec_sha256:
+        return CellState.STALE
     if newest.status in OPEN:
-        return PlannedCell(cell, CellState.IN_WORK, job=newest)
+        return CellState.IN_WORK
     if newest.status == JobStatus.SUCCEEDED.value and newest.has_picture:
-        return PlannedCell(cell, CellState.PRESENT, job=newest)
-    if newest.status == JobStatus.REJECTED.value and newest.spec.get("policy_version") == cell.spec.policy_version:
-        return PlannedCell(cell, CellState.BLOCKED, [newest.error or {}], newest)
-    return PlannedCell(cell, CellState.MISSING, [_came_to_nothing(newest)], newest)
+        return CellState.PRESENT
+    # The same rules would refuse it again.
+    refused = newest.status == JobStatus.REJECTED.value and newest.spec.get("policy_version") == policy_version
+    return CellState.BLOCKED if refused else CellState.MISSING
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,169 @@
+"""Catalogues: plan what is missing, order only that; and quotes of orders, before anything is ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from factory.api import represent
+from factory.api.answers import Json
+from factory.api.batch_head import head_from_pairs
+from factory.api.body import Spooled
+from factory.api.check_upload import check_upload
+from factory.api.columns import Warnings
+from factory.api.deps import Admit, Config, Db, Ring, To, Writer
+from factory.api.links import Links
+from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, order_once, request_hash
+from factory.api.read_catalogue import KINDS, SentCatalogue, read_catalogue
+from factory.api.rows import read_order
+from factory.api.uploads import KINDS as KINDS_OF_ORDERS
+from factory.api.uploads import read_upload
+from factory.db import Database
+from factory.domain.batch import Batch
+from factory.domain.caller import Caller
+from factory.domain.catalogue import Catalogue
+from factory.jobs.admit import Admission
+from factory.jobs.answer_once import Act, Answer
+from factory.jobs.apply_catalogue import Prepared, apply_catalogue, prepare_catalogue
+from factory.jobs.find_batches import FoundBatch, count_jobs
+from factory.jobs.match_twins import count_reused
+from factory.jobs.plan_catalogue import CellState, Plan, PlannedCell, plan_catalogue
+from factory.jobs.quote import Quote, quote_order
+from factory.jobs.templates import template_finder
+
+router = APIRouter(prefix="/api/v1", tags=["catalogues"])
+Reuse = Annotated[bool, Query(description="deliver a finished picture of the same spec again instead of drawing it anew")]
+DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} for kind in KINDS}}}
+QUOTE_DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} for kind in [*KINDS_OF_ORDERS, "multipart/form-data"]}}}
+
+
+@router.post("/catalogues/plan", openapi_extra=DOC)
+async def post_plan(caller: Writer, body: Spooled, db: Db, admission: Admit) -> Response:
+    """What of the catalogue is present, in work, missing, stale or blocked. Nothing is ordered."""
+
+    def plan() -> dict[str, Any]:
+        sent = read_catalogue(body)
+        by = _admission(db, caller, admission, sent.catalogue)
+        rows = sent.rows(by.templates)
+        found = plan_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
+        return _plan(found, sent.catalogue, sent.warnings)
+
+    return Json(await run_in_threadpool(plan))
+
+
+@router.post("/catalogues/apply", status_code=202, openapi_extra=DOC)
+async def post_apply(
+    request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, links: To, ring: Ring, key: Key, *, reuse: Reuse = True
+) -> Response:
+    """Order what is missing or stale, as one batch. 200 and no batch when nothing is."""
+
+    def apply() -> Answer:
+        sent = read_catalogue(body)
+        once = Once(caller.tenant, key, request_hash(request, sent.sha256))
+
+        def prepare() -> tuple[str | None, Act]:
+            by = _admission(db, caller, admission, sent.catalogue)
+            rows = sent.rows(by.templates)
+            lacking = prepare_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
+            return None, _act(caller, sent, lacking, links, once, reuse=reuse)
+
+        answer = order_once(db, once, prepare=prepare, existing=lambda: None)
+        if not answer.replayed and answer.body["batch"]:
+            ring(int(answer.body["batch"]["counts"]["queued"]))
+        return answer
+
+    answer = await run_in_threadpool(apply)
+    headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    if answer.body["batch"]:
+        headers["Location"] = answer.body["batch"]["links"]["self"]
+    return Json(answer.body, answer.status_code, headers)
+
+
+def _admission(db: Database, caller: Caller, admission: Callable[[], Admission], catalogue: Catalogue) -> Admission:
+    return replace(admission(), templates=template_finder(db, caller), campaign=catalogue.campaign or catalogue.project)
+
+
+def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, once: Once, *, reuse: bool) -> Act:
+    def act(session: Session, now: ColumnElement[Any]) -> Answer:
+        applied = apply_catalogue(session, now, caller, sent.catalogue, lacking, reuse=reuse, request_sha256=once.request_sha256)
+        body = _plan(lacking.plan, sent.catalogue, sent.warnings) | {
+            "ordered": applied.ordered,
+            "canceled": applied.canceled,
+            "batch": None,
+        }
+        if applied.batch_id is None:
+            return Answer(200, body)
+        found = FoundBatch(session.get_one(Batch, applied.batch_id), count_jobs(session, applied.batch_id))
+        reused = count_reused(session, applied.batch_id)
+        body |= {"reused": reused.reused, "gpu_seconds_saved": round(reused.gpu_seconds, 3)}
+        return Answer(202, body | {"batch": represent.batch(found, links)})
+
+    return act
+
+
+def _plan(plan: Plan, catalogue: Catalogue, warnings: Warnings) -> dict[str, Any]:
+    """`cells` are the first thousand that are not present; a row that is wrong as a whole stands there once, for all its cells."""
+    return {
+        "object": "catalogue",
+        "name": catalogue.name,
+        "rows": plan.rows,
+        "images": plan.images,
+        "counts": {state.value: plan.counts[state] for state in CellState},
+        "to_render": plan.to_render,
+        "gpu_seconds": round(plan.gpu_seconds, 3),
+        "cells": [_cell(cell) for cell in plan.cells],
+        "warnings": warnings,
+    }
+
+
+def _cell(cell: PlannedCell) -> dict[str, Any]:
+    return {
+        "cell": cell.judged.key,
+        "row": cell.judged.row,
+        "cells": cell.judged.cells,
+        "state": cell.state.value,
+        "why": cell.why,
+        "job_id": str(cell.job.id) if cell.job else None,
+    }
+
+
+@router.post("/quotes", openapi_extra=QUOTE_DOC)
+async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, settings: Config) -> Response:
+    """The same body as an order of a batch: what it would cost and when it would be done. Nothing is ordered."""
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+
+    def quote() -> dict[str, Any]:
+        upload = read_upload(body)
+        checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs))
+        order = checked.head.as_order()
+        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared)
+        kept = found.finish.p90 <= order.deadline if found.finish and order.deadline else None
+        price = _price(found, settings.cny_per_gpu_hour)
+        return _quote(found) | price | {"deadline": represent.plain(order.deadline), "deadline_kept": kept, "warnings": upload.warnings}
+
+    return Json(await run_in_threadpool(quote))
+
+
+def _quote(found: Quote) -> dict[str, Any]:
+    finish = {name: represent.plain(moment) for name, moment in asdict(found.finish).items()} if found.finish else None
+    plain = ("images", "to_draw", "duplicates", "reused", "rows_blocked", "blocked", "workers")
+    return {
+        "object": "quote",
+        **{name: getattr(found, name) for name in plain},
+        "gpu_seconds": round(found.gpu_seconds, 3),
+        "gpu_seconds_saved": round(found.gpu_seconds_saved, 3),
+        "queue_room": found.room,
+        "finish": finish,
+        "finish_unknown": found.unknown,
+    }
+
+
+def _price(found: Quote, per_hour: float) -> dict[str, Any]:
+    return {"cost": round(found.gpu_seconds / 3600 * per_hour, 2), "currency": "CNY", "per_gpu_hour": per_hour}
