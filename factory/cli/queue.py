@@ -72,7 +72,7 @@ def allow(
     changes: dict[str, Any] = {} if weight is None else {"weight": weight}
     for option, value in (("max_running", max_running), ("max_queued", max_queued)):
         if value is not None:
-            changes[option] = _cap(option, value)
+            changes[option] = read_cap(option, value)
     with open_database() as db:
         now = allowance_of(db, tenant=tenant, member=user)
         if changes:
@@ -96,12 +96,17 @@ def explain(job: Annotated[str, typer.Argument(help="Our id or yours.")], *, as_
         found = client.get(f"/jobs/{job}/explain")
     if as_json:
         return print_json(found)
+    return show_explanation(found)
+
+
+def show_explanation(found: dict[str, Any]) -> None:
+    """A line that says how it stands, and a table of the reasons."""
     place, begins = found["position"], found["begins_in_seconds"]
     head = [f"{found['status']}, lane {found['lane']}"]
     head += [f"position {place}{' or later' if found['position_at_least'] else ''}"] if place else []
     head += [f"begins in {begins['from']} … {begins['to']} s"] if begins else []
     typer.echo("; ".join(head))
-    return print_table(["reason", "", "what would change it"], ([one["code"], one["message"], one["change"]] for one in found["reasons"]))
+    print_table(["reason", "", "what would change it"], ([one["code"], one["message"], one["change"]] for one in found["reasons"]))
 
 
 def _turn(verb: Any, lane: Lane | None, done: str, *, as_json: bool) -> None:
@@ -114,7 +119,8 @@ def _turn(verb: Any, lane: Lane | None, done: str, *, as_json: bool) -> None:
     return typer.echo(f"{done}: {', '.join(changed)}" if changed else f"nothing to do: already {done}")
 
 
-def _cap(option: str, value: str) -> int | None:
+def read_cap(option: str, value: str) -> int | None:
+    """A number, or none. Raises Usage."""
     if value.lower() == NONE:
         return None
     if not value.isascii() or not value.isdigit():
