@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed, OneLineErrors, Usage
-from factory.cli.output import Json, count, moment, print_json, print_table
+from factory.cli.output import Json, moment, print_json, print_table
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Tell programs and chats what happened, and tell it again.")
 notify = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Try messages to chats out.")
@@ -132,11 +132,7 @@ def replay(
         again = _post(f"/webhooks/{webhook}/deliveries/{delivery}/replay")
         return print_json(again) if as_json else typer.echo(f"on its way as {again['id']}")
     answer = _post(f"/webhooks/{webhook}/replay", {"since": since})
-    return (
-        print_json(answer)
-        if as_json
-        else typer.echo(f"on their way: {count(answer['replayed'], 'delivery').replace('deliverys', 'deliveries')}")
-    )
+    return print_json(answer) if as_json else typer.echo(f"on their way again: {answer['replayed']}")
 
 
 @app.command("test")

@@ -22,8 +22,11 @@ LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 OWN_NAMES = (".internal", ".local", ".localhost", ".localdomain", ".lan", ".home", ".corp", ".intranet", ".private", ".home.arpa")
-# Global by their number, yet no place of the public Internet: relays into IPv4, and what clouds answer their own machines on.
-CLOSED = tuple(ip_network(text) for text in ("192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+# Not private by their number everywhere, yet no place of the public Internet: protocols' own blocks, relays into IPv4, documentation,
+# and what clouds answer their own machines on.
+CLOSED_IPV4 = ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "168.63.129.16/32")
+CLOSED_IPV6 = ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+CLOSED = tuple(ip_network(text) for text in CLOSED_IPV4 + CLOSED_IPV6)
 GLOBAL_IPV6 = ip_network("2000::/3")
 
 
