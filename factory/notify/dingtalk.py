@@ -17,7 +17,7 @@ from factory.notify.robot_secret import check_robot_secret
 
 GONE = frozenset({300005, 400101})  # the token belongs to no robot
 BUSY = frozenset({130101, 410100, -1})  # more than 20 messages in a minute, or the system is busy
-MARKUP = str.maketrans(r"[]()<>`*@!\"[:-1], "［］（）＜＞｀＊＠！＼")
+MARKUP = str.maketrans("[]()<>`*@!\\", "［］（）＜＞｀＊＠！＼")
 
 
 class DingTalk:
