@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import DateTime, literal, select
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.job import Job
 from factory.domain.status import TERMINAL, JobStatus, Lane
+from factory.jobs.claim_lists import OVERDUE_SECONDS
 from factory.jobs.find_jobs import job_in
 from factory.jobs.hold_reasons import of_hold
 from factory.jobs.lanes import paused_lanes
+from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.place_in_line import lane_load, place_in_line
-from factory.jobs.queue_state import SILENCE, live_workers
-from factory.jobs.reasons import PATIENCE, Around, Reason, of_ended, of_running, of_waiting
+from factory.jobs.queue_state import SILENCE
+from factory.jobs.reasons import Around, Reason, of_ended, of_running, of_waiting
+from factory.jobs.worker_presence import workers_alive
 
 LOAD_SECONDS = 10.0  # a checkpoint from a disk, on a common card
-# When a lane that is outside its window opens next; None while it is open.
-OpensAt = Callable[[Lane, datetime], datetime | None]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,6 @@ class Explanation:
     position: int | None = None
     more: bool = False
     seconds: tuple[int, int] | None = None
-
-
-def always_open(lane: Lane, moment: datetime) -> datetime | None:
-    """No lane has hours of its own."""
 
 
 def explain(db: Database, *, tenant: str, name: str, silence: timedelta = SILENCE, opens_at: OpensAt = always_open) -> Explanation:
@@ -61,7 +57,7 @@ def _around(session: Session, job: Job, moment: datetime, silence: timedelta, op
     earlier = [one for one in list(Lane)[: list(Lane).index(lane)] if one.value not in paused]
     return Around(
         now=moment,
-        workers=tuple(live_workers(session, moment, silence)),
+        workers=tuple(workers_alive(session, literal(moment, DateTime(timezone=True)), within=silence)),
         silence=silence,
         paused=paused.get(job.lane),
         opens_at=opens_at(lane, moment),
@@ -80,5 +76,5 @@ def begins_within(job: Job, around: Around) -> tuple[int, int] | None:
     most = place.seconds / workers + job.cost
     if not around.holders(job.checkpoint):
         waited = (around.now - job.ready_at).total_seconds()
-        most += LOAD_SECONDS + (0.0 if job.lane == Lane.INTERACTIVE else max(0.0, PATIENCE.total_seconds() - waited))
+        most += LOAD_SECONDS + (0.0 if job.lane == Lane.INTERACTIVE else max(0.0, OVERDUE_SECONDS - waited))
     return round(delay + place.alike / workers), round(delay + most)

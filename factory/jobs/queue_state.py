@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.domain.worker_presence import WorkerPresence
 from factory.jobs.lanes import LaneView, lane_states
+from factory.jobs.worker_presence import workers_alive
 
 SILENCE = timedelta(seconds=60)  # a worker that was not heard of for so long counts as gone
 
@@ -35,11 +34,5 @@ def queue_state(db: Database, *, silence: timedelta = SILENCE) -> QueueState:
     """From the partial indexes and one narrow table."""
     lanes = tuple(lane_states(db))
     with db.transaction() as session:
-        moment = session.execute(select(db.now())).scalar_one()
         running = session.scalar(select(func.count()).select_from(Job).where(Job.status == JobStatus.RUNNING.value)) or 0
-        return QueueState(lanes, running, tuple(live_workers(session, moment, silence)))
-
-
-def live_workers(session: Session, moment: datetime, silence: timedelta) -> Sequence[WorkerPresence]:
-    """By name."""
-    return session.scalars(select(WorkerPresence).where(WorkerPresence.seen_at > moment - silence).order_by(WorkerPresence.name)).all()
+        return QueueState(lanes, running, tuple(workers_alive(session, db.now(), within=silence)))

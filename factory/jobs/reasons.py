@@ -10,11 +10,8 @@ from factory.domain.job import Job
 from factory.domain.lane_state import LaneState
 from factory.domain.status import Hold, JobStatus, Lane
 from factory.domain.worker_presence import WorkerPresence
-from factory.jobs.claim_job import AVOIDED_FOR
+from factory.jobs.claim_lists import AVOIDED_SECONDS, MIN_RUN, OVERDUE_SECONDS
 from factory.jobs.place_in_line import Place
-
-MIN_RUN = 30  # pictures after a swap, before a worker changes to a checkpoint that others could draw
-PATIENCE = timedelta(seconds=300)  # after which another checkpoint's bulk may ask for that
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def _of_backoff(job: Job, around: Around) -> Iterator[Reason]:
     if job.not_before > around.now:
         code = f" ({job.error['code']})" if job.error and "code" in job.error else ""
         yield Reason("backoff", f"attempt {job.attempt} did not succeed{code}; the next one begins after {_moment(job.not_before)}")
-    until = job.not_before + AVOIDED_FOR
+    until = job.not_before + timedelta(seconds=AVOIDED_SECONDS)
     if job.avoid_worker is not None and until > around.now:
         message = f"worker {job.avoid_worker} could not hold it and leaves it to the others until {_moment(until)}"
         others = [worker.name for worker in around.workers if worker.name != job.avoid_worker]
@@ -105,7 +102,7 @@ def _of_workers(job: Job, around: Around) -> Iterator[Reason]:
         waited = max(0, round((around.now - job.ready_at).total_seconds()))
         message = (
             f"no worker has {job.checkpoint} loaded; one loads it when it has nothing else to do, or after {MIN_RUN} pictures"
-            f" since its last swap (now {run}) once this waited {PATIENCE.total_seconds():g} s (now {waited})"
+            f" since its last swap (now {run}) once this waited {OVERDUE_SECONDS} s (now {waited})"
         )
     yield Reason("checkpoint_not_loaded", message, change)
 
