@@ -17,7 +17,7 @@ from sqlalchemy import event
 from bench.peers.plain_claim import plain_claim
 from factory.db import Database
 from factory.jobs.claim_job import claim_job
-from factory.jobs.run import Run
+from factory.jobs.claim_lists import Run
 
 LEASE = timedelta(seconds=60)
 RESIDENT = ("checkpoint-1", "checkpoint-3")

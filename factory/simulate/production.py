@@ -16,14 +16,15 @@ from factory.jobs.admit import Admission, Limits, admit
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished, close_job
+from factory.jobs.learn_speeds import learn_speeds
 from factory.jobs.loras import list_loras
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
 from factory.jobs.raise_marks import raise_marks
 from factory.jobs.release_held import release_held
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
-from factory.jobs.run import Run
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import submit_job
+from factory.jobs.worker_run import WorkerRun
 from factory.postprocess.prompt_rules import Decision
 from factory.simulate.arrivals import Arrival, Wanted
 from factory.simulate.ground import Books
@@ -31,6 +32,7 @@ from factory.simulate.scenario import SIZES, Scenario
 from factory.simulate.worker import SimulatedWorker, Ticket
 
 POLICY_VERSION = "simulation"
+LEARN_SECONDS = 60.0
 PROMPT = "白底上的保温杯, a vacuum flask on white"
 KEPT = text(
     "SELECT (SELECT count(*) FROM jobs j JOIN assets a ON a.job_id = j.id JOIN generations g ON g.job_id = j.id WHERE j.status = 'succeeded'),"
@@ -59,7 +61,8 @@ class Production:
             Limits(max_side=sides), list_checkpoints(self._db), lambda _: Decision(POLICY_VERSION), loras=list_loras(self._db)
         )
         self._pictures: dict[int, Wanted] = {}
-        self._lora_keys = {"": ""}
+        self._runs: dict[tuple[str, int], WorkerRun] = {}
+        self._learned = 0.0
 
     def arrive(self, arrival: Arrival, at: float) -> None:
         self._books.clock.seconds = at
@@ -76,25 +79,14 @@ class Production:
 
     def take(self, worker: SimulatedWorker, at: float, *, ahead: bool) -> Ticket | None:
         self._books.clock.seconds = at
-        claim = claim_job(
-            self._db,
-            worker=worker.name,
-            lease=self._lease,
-            resident=worker.resident,
-            ahead=ahead,
-            run=Run(
-                since_swap=worker.since_swap,
-                lora_key=self._lora_keys[worker.lora],
-                lora_run=worker.lora_run,
-                interactive_run=worker.interactive_run,
-                offpeak_open=False,
-            ),
-        )
+        # A worker that came back knows nothing of what it drew before.
+        run = self._runs.setdefault((worker.name, worker.lives), WorkerRun(lambda: False))
+        resident = list(worker.resident)
+        claim = claim_job(self._db, worker=worker.name, lease=self._lease, resident=resident, ahead=ahead, run=run.next())
         if claim is None:
             return None
-        wanted = self._pictures[claim.spec.seed]
-        self._lora_keys[wanted.lora] = claim.spec.lora_key
-        return Ticket(wanted, claim)
+        run.took(claim, resident)
+        return Ticket(self._pictures[claim.spec.seed], claim)
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         self._books.clock.seconds = at
@@ -110,6 +102,9 @@ class Production:
         requeue_lost_jobs(self._db, max_lost_leases=1_000_000)
         release_held(self._db)
         raise_marks(self._db)
+        if at >= self._learned + LEARN_SECONDS:
+            self._learned = at
+            learn_speeds(self._db)
 
     def kept(self) -> Kept:
         with self._db.transaction() as session:

@@ -58,7 +58,8 @@ class Report:
 def make_report(scenario: Scenario, arrivals: Sequence[Arrival], policy: str, ledger: Ledger, *, wall: float, taking: float) -> Report:
     """`wall` and `taking` are real seconds: of the whole run, and of its claims."""
     pictures = [wanted for arrival in arrivals for wanted in arrival.pictures]
-    classes, tenants = defaultdict(list), defaultdict(list)
+    classes: dict[str, list[float]] = defaultdict(list)
+    tenants: dict[str, list[float]] = defaultdict(list)
     for wanted in pictures:
         if wanted.number in ledger.finished:
             waited = ledger.begun[wanted.number] - wanted.at

@@ -33,12 +33,15 @@ class Stint:
 class SimulatedWorker:
     """`resident` names its checkpoints, last used first. `epoch` changes whenever what was planned for it no longer counts.
 
-    `since_swap`, `lora_run` and `interactive_run` count pictures as a real worker does for its claims, the present one included.
+    `lives` counts its starts.
     """
+
+    ahead: Ticket | None
+    present: Ticket | None
 
     def __init__(self, name: str, scenario: Scenario) -> None:
         self.name, self._scenario = name, scenario
-        self.loads = self.lora_switches = self.epoch = 0
+        self.loads = self.lora_switches = self.epoch = self.lives = 0
         self._in_ram: set[str] = set()
         self.restart()
 
@@ -48,11 +51,8 @@ class SimulatedWorker:
         self._coming: dict[str, float] = {}
         self._in_ram.clear()
         self.lora, self.ahead, self.present = "", None, None
-        self.since_swap = self.lora_run = self.interactive_run = 0
+        self.lives += 1
         self.up = True
-
-    ahead: Ticket | None
-    present: Ticket | None
 
     def begin(self, wanted: Wanted, at: float) -> Stint:
         """Turn to a picture."""
@@ -62,9 +62,6 @@ class SimulatedWorker:
         self.resident.insert(0, wanted.checkpoint)
         switches = bool(wanted.lora) and wanted.lora != self.lora
         self.lora_switches += switches
-        self.since_swap = self.since_swap + 1 if held else 1
-        self.lora_run = self.lora_run + 1 if held and wanted.lora == self.lora else 1
-        self.interactive_run = self.interactive_run + 1 if wanted.interactive else 0
         self.lora = wanted.lora
         return Stint(loading, self._scenario.lora_seconds if switches else 0.0, wanted.seconds)
 

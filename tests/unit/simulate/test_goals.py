@@ -1,0 +1,72 @@
+"""Goals say what was seen and what it is held against."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factory.simulate.arrivals import arrivals
+from factory.simulate.goals import References, goals
+from factory.simulate.report import promises_kept
+from factory.simulate.scenario import Scenario
+from factory.simulate.simulate import only, play_peer, simulate
+
+SMALL = Scenario(jobs=400, workers=4)
+
+
+def verdicts(scenario, ours, fifo, **more):
+    return {goal.name.split(",")[0]: goal.met for goal in goals(scenario, ours, References(fifo, more.pop("no_swap", ours), **more))}
+
+
+@pytest.fixture(scope="module")
+def fifo():
+    return play_peer("fifo", SMALL, arrivals(SMALL))
+
+
+def test_fifo_itself_misses_the_goal_of_fewer_loads_than_fifo(fifo):
+    found = verdicts(SMALL, fifo, fifo)
+    assert not found["times fewer loads than fifo"]
+    assert found["pictures lost"]
+    assert found["percent of the throughput without loads"]
+
+
+def test_what_is_lost_or_doubled_is_said(fifo):
+    found = verdicts(SMALL, replace(fifo, lost=1, duplicates=2), fifo)
+    assert (found["pictures lost"], found["pictures doubled"]) == (False, False)
+
+
+def test_where_every_checkpoint_fits_the_card_loads_are_no_goal(fifo):
+    assert "times fewer loads than fifo" not in verdicts(replace(SMALL, checkpoints=2, vram=2), fifo, fifo)
+
+
+def test_a_small_tenant_is_compared_with_itself_alone():
+    scenario = replace(SMALL, tenants=2, skew=30, checkpoints=1, jobs=1500)
+    ordered = arrivals(scenario)
+    beside = play_peer("fifo", scenario, ordered)
+    alone = play_peer("fifo", scenario, only("tenant-2", ordered))
+    found = verdicts(scenario, beside, beside, alone=alone)
+    assert found["small tenant's p95 beside its neighbour"] is False, "FIFO lets the large tenant push the small one aside"
+
+
+def test_without_ours_there_are_no_goals_and_no_server(tmp_path):
+    outcome = simulate(SMALL, ["fifo", "priority-fifo"], tmp_path)
+    assert ([report.policy for report in outcome.reports], outcome.goals) == (["fifo", "priority-fifo"], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_promises_are_kept_by_a_queue_with_room_and_by_no_other():
+    """Loads are not in what is promised: a queue that spends its time on them breaks its word."""
+    free = replace(SMALL, checkpoints=1, load=0.5)
+    assert play_peer("fifo", free, arrivals(free)).promises_kept == 1.0
+    busy = replace(SMALL, jobs=2000, rows=5, vram=1, interactive=0.2)
+    assert play_peer("fifo", busy, arrivals(busy)).promises_kept < 0.9
+    empty = Scenario(jobs=0, interactive=3, hours=1)
+    assert promises_kept(empty, arrivals(empty), play_ledger(empty)) is None
+
+
+def play_ledger(scenario):
+    from factory.simulate.peers import Fifo
+    from factory.simulate.play import Play
+
+    return Play(scenario, arrivals(scenario), [], Fifo(scenario)).run()
