@@ -79,8 +79,6 @@ WITH candidates AS (
 UPDATE jobs SET hold = NULL, ready_at = :now, vft = {MARKS.format(vft="least(jobs.vft, tagged.vft)")}
 FROM tagged WHERE jobs.id = tagged.id RETURNING 1
 """)  # noqa: S608 - as above
-
-
 PULL_BACK = text("""
 UPDATE jobs SET hold = 'capped', ready_at = :now WHERE id IN (
   SELECT id FROM jobs WHERE tenant = :tenant AND status = 'queued' AND hold IS NULL AND lane = ANY(CAST(:shut AS text[]))
@@ -144,7 +142,7 @@ def caps_room(session: Session, tenant: str) -> tuple[int | None, dict[str, int]
 
 
 def _moment(session: Session, now: ColumnElement[Any]) -> datetime:
-    """The time. Nothing was read yet, and the marks will be."""
+    """The time, of a transaction that may read the marks from here on."""
     announce(session)
     moment: datetime = session.execute(select(now)).scalar_one()
     return moment
