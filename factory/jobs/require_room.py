@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -11,14 +12,22 @@ from factory.errors import Problem, QueueFull
 from factory.jobs.room import DEFAULT_MAX_QUEUED, limits_of, retry_after, room_for
 
 
+@dataclass(frozen=True)
+class Room:
+    """Of `limit` places `left` are free: at least one."""
+
+    limit: int
+    left: int
+
+
 def require_room(
     session: Session, now: ColumnElement[Any], *, tenant: str, user: str = "", wanted: int = 1, default: int = DEFAULT_MAX_QUEUED
-) -> int:
-    """How many of the `wanted` rows fit: at least one. Raises QueueFull when none does."""
-    room = room_for(session, tenant=tenant, user=user, default=default)
-    if room > 0 or wanted <= 0:
-        return min(room, wanted)
+) -> Room:
+    """The room for an order of `wanted` rows, as many of which fit as there are places. Raises QueueFull when none does."""
     limit = min(limits_of(session, tenant=tenant, user=user, default=default).values())
+    left = room_for(session, tenant=tenant, user=user, default=default)
+    if left > 0:
+        return Room(limit, left)
     seconds = retry_after(session, now, tenant=tenant, excess=wanted)
     remedy = f"come back in {seconds} s" if limit else "ask an operator for `max_queued`"
     message = f"your queue is full: {limit} rows may wait at once; {remedy}, or cancel what is no longer wanted"

@@ -11,7 +11,7 @@ from factory.domain.caller import Caller
 from factory.errors import QueueFull
 from factory.jobs.allowances import Grant, set_allowance
 from factory.jobs.close_job import close_job
-from factory.jobs.require_room import require_room
+from factory.jobs.require_room import Room, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED, retry_after, room_for
 from tests.integration.jobs.books import Clock, finished, submit, submit_rows, take
 
@@ -62,8 +62,8 @@ def test_held_rows_have_a_place_in_the_queue_too(db: Database, caller: Caller) -
 def test_a_full_queue_says_when_to_come_back(db: Database, caller: Caller) -> None:
     allow(db, caller, 2)
     with db.transaction() as session:
-        assert require_room(session, db.now(), tenant=caller.tenant, wanted=5) == 2
-        assert require_room(session, db.now(), tenant=caller.tenant, default=1) == 1
+        assert require_room(session, db.now(), tenant=caller.tenant, wanted=5) == Room(2, 2)
+        assert require_room(session, db.now(), tenant=caller.tenant, default=1) == Room(2, 2)
     submit(db, caller)
     submit(db, caller)
     with db.transaction() as session, pytest.raises(QueueFull, match="2 rows may wait") as full:
