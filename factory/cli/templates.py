@@ -110,7 +110,9 @@ def market(
         body = market_template(name)
         if body is None:
             raise Usage(f"the market has no template {name!r}; `factory templates market` lists them")
-        return print_json(body.as_json()) if as_json else typer.echo(write_template(body), nl=False)
+        if as_json:
+            return print_json(body.as_json())
+        return typer.echo(write_template(body), nl=False)
     bodies = load_market()
     if as_json:
         return print_json([body.as_json() for body in bodies])

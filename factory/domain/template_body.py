@@ -96,14 +96,17 @@ class TemplateBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _size_to_sides(cls, sent: Any) -> Any:
-        if not isinstance(sent, dict) or sent.get("size") is None:
+        if not isinstance(sent, dict) or "size" not in sent:
             return sent
+        rest = {name: value for name, value in sent.items() if name != "size"}
+        if sent["size"] is None:
+            return rest
         if sent.get("width") is not None or sent.get("height") is not None:
             raise ValueError("give `size`, or `width` and `height`, not both")
         match = SIZE.fullmatch(str(sent["size"]).strip())
         if match is None:
             raise ValueError("`size` must look like 1024x768")
-        return {name: value for name, value in sent.items() if name != "size"} | {"width": int(match[1]), "height": int(match[2])}
+        return rest | {"width": int(match[1]), "height": int(match[2])}
 
     def as_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, so that a field added later changes no hash."""

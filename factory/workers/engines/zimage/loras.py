@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from diffusers import ZImagePipeline
 from factory.domain.generation_spec import GenerationSpec, LoraUse
 from factory.errors import BadLora
 from factory.workers.loras import lora_file, tensor_names
+
+# Two LoRAs at once are meant, and a worker's stderr is JSON, one object a line.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"peft\.tuners\.")
 
 PART = "transformer."
 MATRICES = frozenset({"A.weight", "B.weight"})
