@@ -30,7 +30,8 @@ WITH offered AS MATERIALIZED (
   SELECT id, row_number() OVER (ORDER BY {RANK}) AS nth FROM ranked WHERE room IS NULL OR nth <= room
 ), kept AS (
   SELECT id FROM fitting WHERE nth <= coalesce(
-    (SELECT max_running FROM allowances WHERE tenant = :tenant AND member = '') - (SELECT coalesce(sum(n), 0) FROM running), 'infinity'::float8)
+    (SELECT max_running FROM allowances WHERE tenant = :tenant AND member = '') - (SELECT coalesce(sum(n), 0) FROM running),
+    'infinity'::float8)
 ), excess AS MATERIALIZED (
   SELECT id FROM offered EXCEPT SELECT id FROM kept
 ), locked AS (

@@ -26,7 +26,7 @@ LOAD_SECONDS = 10.0  # a checkpoint from a disk, on a common card
 
 @dataclass(frozen=True)
 class Explanation:
-    """`position` counts from 1; with `more` it is at least that. `seconds` is the range in which it may begin, None while nobody can say."""
+    """`position` counts from 1; with `more` it is at least that. `seconds`: in how many it may begin, None while nobody can say."""
 
     job: Job
     reasons: tuple[Reason, ...]

@@ -34,7 +34,9 @@ FROM (
   ORDER BY vft, id LIMIT :most
 ) AS ahead
 """)  # noqa: S608 - as above
-LANE = text(f"SELECT count(*), coalesce(sum(cost), 0) FROM (SELECT cost FROM jobs WHERE {WAITING} LIMIT :most) AS others")  # noqa: S608 - as above
+LANE = text(
+    f"SELECT count(*), coalesce(sum(cost), 0) FROM (SELECT cost FROM jobs WHERE {WAITING} LIMIT :most) AS others"  # noqa: S608 - as above
+)
 HELD_BEFORE = text(
     "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE hold = :hold AND tenant = :tenant AND lane = :lane AND (turn, id) < (:turn, :id)"
     " LIMIT :most) AS before"
@@ -43,7 +45,7 @@ HELD_BEFORE = text(
 
 @dataclass(frozen=True)
 class Place:
-    """`ahead` jobs go first, `own` of them the tenant's; `more`: at least so many. `seconds` of GPU time they take, `alike` those of its checkpoint."""
+    """`ahead` jobs go first, at least so many with `more`; `own` of them are the tenant's. `seconds`: GPU time, `alike`: of its checkpoint."""
 
     ahead: int
     own: int

@@ -23,7 +23,8 @@ from factory.jobs.lanes import paused_lanes
 PAGE = 2000
 PAGES = 25  # in one run, so that a tick stays short; the next one goes on
 # As enter_queue.lifted says it: what waits never stands before a mark. GREATEST leaves out what is NULL.
-MARKS = """greatest({vft}, (SELECT max(low) FROM queue_marks AS m WHERE m.lane = jobs.lane AND m.tenant = '' AND m.checkpoint IN ('', jobs.checkpoint))),
+MARKS = """greatest({vft}, (SELECT max(low) FROM queue_marks AS m
+    WHERE m.lane = jobs.lane AND m.tenant = '' AND m.checkpoint IN ('', jobs.checkpoint))),
   turn = greatest(jobs.turn, (SELECT low FROM queue_marks AS m
     WHERE m.lane = jobs.lane AND m.checkpoint = jobs.checkpoint AND m.tenant = jobs.tenant))"""
 DUE = text(f"""
@@ -48,7 +49,8 @@ SELECT tenant FROM capped WHERE tenant IS NOT NULL
 ROOM = text("""
 WITH used AS (
   SELECT member, sum(n) AS n FROM (
-    SELECT coalesce(end_user, '') AS member, count(*) AS n FROM jobs WHERE tenant = :tenant AND status = 'queued' AND hold IS NULL GROUP BY 1
+    SELECT coalesce(end_user, '') AS member, count(*) AS n FROM jobs
+    WHERE tenant = :tenant AND status = 'queued' AND hold IS NULL GROUP BY 1
     UNION ALL
     SELECT coalesce(end_user, ''), count(*) FROM jobs WHERE tenant = :tenant AND status = 'running' GROUP BY 1
   ) AS counted GROUP BY 1
