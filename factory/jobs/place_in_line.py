@@ -45,7 +45,7 @@ HELD_BEFORE = text(
 
 @dataclass(frozen=True)
 class Place:
-    """`ahead` jobs go first, at least so many with `more`; `own` of them are the tenant's. `seconds`: GPU time, `alike`: of its checkpoint."""
+    """`ahead` jobs go first, at least so many with `more`; `own` of them are the tenant's. `seconds` of GPU time, `alike`: its checkpoint's."""
 
     ahead: int
     own: int
