@@ -45,7 +45,7 @@ HELD_BEFORE = text(
 
 @dataclass(frozen=True)
 class Place:
-    """`ahead` jobs go first, at least so many with `more`; `own` of them are the tenant's. `seconds` of GPU time, `alike`: its checkpoint's."""
+    """`ahead` jobs go first (with `more`, at least), `own` of them the tenant's. `seconds` of GPU time, `alike`: its checkpoint's."""
 
     ahead: int
     own: int
