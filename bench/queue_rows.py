@@ -27,7 +27,7 @@ FROM generate_series(0, %(rows)s / {BATCH_ROWS}) AS n
 JOBS = f"""
 WITH drawn AS (
   SELECT n, 'tenant-' || n / {BATCH_ROWS} %% {TENANTS} AS tenant, md5('batch ' || n / {BATCH_ROWS})::uuid AS batch,
-         CASE WHEN n %% 33 = 0 THEN 'interactive' ELSE 'bulk' END AS lane, 'checkpoint-' || {KIND} AS checkpoint,
+         CASE WHEN n %% 20000 = 0 THEN 'interactive' ELSE 'bulk' END AS lane, 'checkpoint-' || {KIND} AS checkpoint,
          CASE WHEN random() < 0.5 THEN '' ELSE 'lora-' || floor(8 * random()) || ':000000000000@1' END AS lora_key
   FROM generate_series(1, %(rows)s) AS n
 )

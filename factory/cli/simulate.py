@@ -52,7 +52,7 @@ def simulate(
     asked = dict(locals())
     wanted = _policies(policy, against_all=against_all)
     outcome = _play(_scenario(asked), wanted)
-    print_json(facts(outcome, deadlines=deadlines)) if as_json else _show(outcome, deadlines=deadlines)
+    print_json(facts(outcome)) if as_json else _show(outcome)
     if any(report.lost or report.duplicates for report in outcome.reports if report.policy == "ours"):
         raise Failed("pictures were lost or doubled")
 
@@ -111,7 +111,7 @@ def _ratio(skew: str) -> float:
     return ratio
 
 
-def facts(outcome: Outcome, *, deadlines: bool) -> dict[str, Any]:
+def facts(outcome: Outcome) -> dict[str, Any]:
     """What programs ask for first stands on top, of `ours` or else of the first policy."""
     scenario = outcome.scenario
     first = next((report for report in outcome.reports if report.policy == "ours"), outcome.reports[0])
@@ -125,7 +125,7 @@ def facts(outcome: Outcome, *, deadlines: bool) -> dict[str, Any]:
         "small_tenant_wait_p95_s": _small_wait(scenario, first),
         "small_tenant_alone_p95_s": outcome.small_alone_p95,
         "lora_swaps": first.lora_switches,
-        "promises_kept": first.promises_kept if deadlines else None,
+        "promises_kept": first.promises_kept,
         "goals_met": all(goal.met for goal in outcome.goals) if outcome.goals else None,
         "goals": [{**asdict(goal), "met": goal.met} for goal in outcome.goals],
         "policies": [asdict(report) for report in outcome.reports],
@@ -138,14 +138,14 @@ def _small_wait(scenario: Scenario, report: Report) -> float | None:
     return report.tenants[small].p95 if small and small in report.tenants else None
 
 
-def _show(outcome: Outcome, *, deadlines: bool) -> None:
+def _show(outcome: Outcome) -> None:
     from rich.text import Text
 
     scenario, reports = outcome.scenario, outcome.reports
     names = [report.policy for report in reports]
     print_table(
         ["", *names],
-        ([name, *cells] for name, cells in _lines(outcome, deadlines=deadlines)),
+        ([name, *cells] for name, cells in _lines(outcome)),
         title=f"{reports[0].pictures} pictures, {scenario.workers} GPUs, {scenario.checkpoints} checkpoints of which {scenario.vram} fit a card",
     )
     print_table(
@@ -163,7 +163,7 @@ def _show(outcome: Outcome, *, deadlines: bool) -> None:
     )
 
 
-def _lines(outcome: Outcome, *, deadlines: bool) -> list[tuple[str, list[str]]]:
+def _lines(outcome: Outcome) -> list[tuple[str, list[str]]]:
     reports = outcome.reports
 
     def line(name: str, cell: Any) -> tuple[str, list[str]]:
@@ -185,7 +185,7 @@ def _lines(outcome: Outcome, *, deadlines: bool) -> list[tuple[str, list[str]]]:
         line("lost / doubled", lambda each: f"{each.lost} / {each.duplicates}"),
         line("real time for a claim", lambda each: f"{each.take_ms:.2f} ms" if each.policy == "ours" else ""),
     ]
-    if deadlines:
+    if outcome.scenario.deadlines:
         lines.append(line("promises kept", lambda each: "–" if each.promises_kept is None else f"{100 * each.promises_kept:.1f} %"))
     return lines
 

@@ -71,9 +71,11 @@ def _waiting(scenario: Scenario) -> Iterator[Draft]:
 def _interactive(scenario: Scenario) -> Iterator[Draft]:
     chance, kinds = Random(f"{scenario.seed} interactive"), _kinds(scenario, "interactive kinds")
     weights = _weights(scenario)
+    # Beside nothing but a batch that waits from the start: once that is under way.
+    first = 0.0 if scenario.jobs else scenario.span / 5
     for _ in range(scenario.interactive_pictures):
         tenant = chance.choices(scenario.tenant_names, weights)[0]
-        yield chance.uniform(0, scenario.span), tenant, True, 1, next(kinds)
+        yield chance.uniform(first, scenario.span), tenant, True, 1, next(kinds)
 
 
 def _batches(scenario: Scenario) -> Iterator[Draft]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -55,8 +55,17 @@ class Report:
     wall_seconds: float
 
 
-def make_report(scenario: Scenario, arrivals: Sequence[Arrival], policy: str, ledger: Ledger, *, wall: float, taking: float) -> Report:
-    """`wall` and `taking` are real seconds: of the whole run, and of its claims."""
+def make_report(
+    scenario: Scenario,
+    arrivals: Sequence[Arrival],
+    policy: str,
+    ledger: Ledger,
+    *,
+    wall: float = 0.0,
+    taking: float = 0.0,
+    promises: Mapping[int, float] | None = None,
+) -> Report:
+    """`wall` and `taking` are real seconds: of the whole run, and of its claims. `promises`: see promises_kept."""
     pictures = [wanted for arrival in arrivals for wanted in arrival.pictures]
     classes: dict[str, list[float]] = defaultdict(list)
     tenants: dict[str, list[float]] = defaultdict(list)
@@ -87,7 +96,7 @@ def make_report(scenario: Scenario, arrivals: Sequence[Arrival], policy: str, le
         interactive_p99=round(percentile(latencies, 0.99), 2),
         first_wait=round(_first_wait(arrivals, ledger), 1),
         ninety=round(percentile(ends, 0.9), 1),
-        promises_kept=promises_kept(scenario, arrivals, ledger),
+        promises_kept=promises_kept(arrivals, ledger, promises or promise(scenario, arrivals, ledger)) if scenario.deadlines else None,
         takes=ledger.takes,
         take_ms=round(1000 * taking / max(1, ledger.takes), 3),
         wall_seconds=round(wall, 1),
@@ -116,17 +125,26 @@ def _first_wait(arrivals: Sequence[Arrival], ledger: Ledger) -> float:
     )
 
 
-def promises_kept(scenario: Scenario, arrivals: Sequence[Arrival], ledger: Ledger) -> float | None:
-    """The share of batches that ended in the time that could be promised when they came; None without batches."""
+def promise(scenario: Scenario, arrivals: Sequence[Arrival], ledger: Ledger) -> dict[int, float]:
+    """For policies that promise nothing themselves: when each batch, by its first picture, could be said to end when it came."""
     seconds = {wanted.number: wanted.seconds for arrival in arrivals for wanted in arrival.pictures}
     ends = sorted((end, seconds[number]) for number, end in ledger.finished.items())
     moments, drawn = [end for end, _ in ends], [0.0, *accumulate(cost for _, cost in ends)]
-    ordered, kept = 0.0, []
+    ordered, made = 0.0, {}
     for arrival in arrivals:
         ordered += sum(wanted.seconds for wanted in arrival.pictures)
-        if arrival.pictures[0].interactive:
-            continue
         ahead = ordered - drawn[bisect_right(moments, arrival.at)]
-        promise = arrival.at + PROMISE_FACTOR * ahead / scenario.workers + scenario.load_seconds + PROMISE_SECONDS
-        kept.append(max(ledger.finished.get(wanted.number, math.inf) for wanted in arrival.pictures) <= promise)
+        if not arrival.pictures[0].interactive:
+            longest = PROMISE_FACTOR * ahead / scenario.workers + scenario.load_seconds + PROMISE_SECONDS
+            made[arrival.pictures[0].number] = arrival.at + longest
+    return made
+
+
+def promises_kept(arrivals: Sequence[Arrival], ledger: Ledger, promises: Mapping[int, float]) -> float | None:
+    """The share of promised batches that ended in time; None when nothing was promised."""
+    kept = [
+        max(ledger.finished.get(wanted.number, math.inf) for wanted in arrival.pictures) <= promises[arrival.pictures[0].number]
+        for arrival in arrivals
+        if arrival.pictures[0].number in promises
+    ]
     return round(sum(kept) / len(kept), 4) if kept else None

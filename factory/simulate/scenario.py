@@ -17,6 +17,7 @@ class Scenario:
     one does. `load` is the share of all GPU time that `jobs` need, unless `hours` says how long they take to arrive.
     The defaults are a Monday morning: a fifth more than the cards can do, so that every policy has a backlog to choose from.
     `vram` counts checkpoints; with `ram_seconds` a node keeps in RAM what it loaded once. `node_loss` is per worker and hour.
+    With `deadlines` each order is promised an end when it comes.
     """
 
     jobs: int = 5000
@@ -37,6 +38,7 @@ class Scenario:
     node_loss: float = 0.0
     hours: float | None = None
     load: float = 1.2
+    deadlines: bool = False
     seed: int = 1
 
     @property

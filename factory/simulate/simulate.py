@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,13 +74,13 @@ def play_ours(ground: Ground, scenario: Scenario, ordered: Sequence[Arrival]) ->
     """On a database of its own."""
     with ground.books(scenario) as books:
         policy = Production(scenario, books)
-        report = _play(scenario, ordered, policy)
+        report = _play(scenario, ordered, policy, policy.promises)
         kept = policy.kept()
         # What the table says counts, not what the workers believe.
         return replace(report, lost=report.pictures - kept.delivered, duplicates=report.duplicates + kept.doubled)
 
 
-def _play(scenario: Scenario, ordered: Sequence[Arrival], policy: Policy) -> Report:
+def _play(scenario: Scenario, ordered: Sequence[Arrival], policy: Policy, promises: Mapping[int, float] | None = None) -> Report:
     timed, began = Timed(policy), time.perf_counter()
     ledger = Play(scenario, ordered, losses(scenario), timed).run()
-    return make_report(scenario, ordered, policy.name, ledger, wall=time.perf_counter() - began, taking=timed.taking)
+    return make_report(scenario, ordered, policy.name, ledger, wall=time.perf_counter() - began, taking=timed.taking, promises=promises)

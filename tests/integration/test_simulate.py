@@ -82,8 +82,7 @@ def test_each_run_has_books_of_its_own_and_the_clock_that_it_sets(ground):
             assert [(moment - BEGIN).total_seconds() for moment in created] == [90.0] * 3
 
 
-def test_the_command_answers_the_questions_of_operators(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_the_command_answers_the_questions_of_operators():
     words = ["simulate", "--bulk", "120", "--interactive", "1", "--workers", "4", "--tenants", "2", "--json"]
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output
@@ -93,7 +92,7 @@ def test_the_command_answers_the_questions_of_operators(tmp_path, monkeypatch):
     assert {goal["name"] for goal in seen["goals"]} >= {"pictures lost", "pictures doubled"}
 
 
-def test_the_command_compares_and_shows(tmp_path):
+def test_the_command_compares_and_shows():
     words = ["simulate", "--jobs", "150", "--workers", "4", "--against-all", "--deadlines"]
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output

@@ -8,7 +8,9 @@ import pytest
 
 from factory.simulate.arrivals import arrivals
 from factory.simulate.goals import References, goals
-from factory.simulate.report import promises_kept
+from factory.simulate.peers import Fifo
+from factory.simulate.play import Play
+from factory.simulate.report import promise, promises_kept
 from factory.simulate.scenario import Scenario
 from factory.simulate.simulate import only, play_peer, simulate
 
@@ -57,16 +59,14 @@ def test_without_ours_there_are_no_goals_and_no_server(tmp_path):
 
 def test_promises_are_kept_by_a_queue_with_room_and_by_no_other():
     """Loads are not in what is promised: a queue that spends its time on them breaks its word."""
-    free = replace(SMALL, checkpoints=1, load=0.5)
+    free = replace(SMALL, checkpoints=1, load=0.5, deadlines=True)
     assert play_peer("fifo", free, arrivals(free)).promises_kept == 1.0
-    busy = replace(SMALL, jobs=2000, rows=5, vram=1, interactive=0.2)
+    busy = replace(free, load=1.2, checkpoints=8, jobs=2000, rows=5, vram=1, interactive=0.2)
     assert play_peer("fifo", busy, arrivals(busy)).promises_kept < 0.9
-    empty = Scenario(jobs=0, interactive=3, hours=1)
-    assert promises_kept(empty, arrivals(empty), play_ledger(empty)) is None
 
 
-def play_ledger(scenario):
-    from factory.simulate.peers import Fifo
-    from factory.simulate.play import Play
-
-    return Play(scenario, arrivals(scenario), [], Fifo(scenario)).run()
+def test_people_are_promised_nothing():
+    scenario = Scenario(jobs=0, interactive=3, hours=1)
+    ordered = arrivals(scenario)
+    ledger = Play(scenario, ordered, [], Fifo(scenario)).run()
+    assert promises_kept(ordered, ledger, promise(scenario, ordered, ledger)) is None
