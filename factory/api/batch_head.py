@@ -54,11 +54,21 @@ class BatchHead(BaseModel):
         return name
 
     def as_order(self) -> BatchOrder:
-        said = self.model_dump(include={"user", "campaign", "cost_centre", "template", "reuse", "retention"})
-        # Not dumped: an enum and moments stay what they are.
-        when = {"priority": self.priority, "not_before": self.not_before, "deadline": self.deadline}
-        pairs = tuple(self.metadata.items())
-        return BatchOrder(self.project, self.external_id, **said, **when, tags=tuple(self.tags), metadata=pairs)
+        return BatchOrder(
+            self.project,
+            self.external_id,
+            user=self.user,
+            campaign=self.campaign,
+            cost_centre=self.cost_centre,
+            tags=tuple(self.tags),
+            metadata=tuple(self.metadata.items()),
+            priority=self.priority,
+            not_before=self.not_before,
+            deadline=self.deadline,
+            template=self.template,
+            reuse=self.reuse,
+            retention=self.retention,
+        )
 
 
 def read_head(query: dict[str, Any], body: dict[str, Any]) -> BatchHead:

@@ -38,7 +38,8 @@ def check_upload(db: Database, caller: Caller, admission: Callable[[], Admission
     head = read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
     while True:
         mapping = _mapping(db, caller, head)
-        fault, prepared = None, PreparedBatch()
+        fault: Invalid | None = None
+        prepared = PreparedBatch()
         try:
             prepared = _prepare(base, upload, head, mapping)
         except Invalid as found:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import IO, Any
 
 import orjson
@@ -56,9 +57,18 @@ class PreparedBatch:
             if len(self.errors) < KEPT_ERRORS:
                 self.errors.append({"row": number, **problem.as_dict(), **self.locate(number, problem.pointer)})
 
+    def cut(self, places: int, why: Callable[[int], Problem]) -> int | None:
+        """Only the first `places` rows stay; `why` says what each other is told. Returns the number of the first that goes."""
+        first = None
+        for number, _ in islice(self, places, None):
+            first = first or number
+            self.refuse(number, [why(number)])
+        self.rows = min(self.rows, places)
+        return first
+
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self.file.seek(0)
-        for line in self.file:
+        for line in islice(self.file, self.rows):
             number, columns = orjson.loads(line)
             yield number, columns
 

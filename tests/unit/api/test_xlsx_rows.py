@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from collections import deque
 
 import pytest
 
@@ -235,6 +236,13 @@ def test_memory_does_not_grow_with_the_rows():
         return most - len(content)
 
     assert peak(4000) < peak(1000) + 500_000
+
+
+def test_a_hundred_thousand_rows():
+    count = 100_000
+    content = workbook({"s": [["prompt", "sku"], *(["一只杯子", n] for n in range(count))]})
+    (last,) = deque(xlsx_rows(io.BytesIO(content), Table()), maxlen=1)
+    assert last == (count, {"prompt": "一只杯子", "sku": str(count - 1)})
 
 
 def test_sheet_xml_is_what_it_should_be():

@@ -1,0 +1,149 @@
+"""The API is killed while it takes an order of fifty thousand rows: afterwards there is all of it or nothing, and sent again there is one."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from factory.embedded.guarded import Guarded
+from tests.e2e.line import Line
+from tests.integration.queue.plant import until
+
+ROWS = 50_000
+PIECE = 500
+AT_WORK = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
+# What the database is at, and how long it is left to it.
+STAGES = {"COPY": ("COPY jobs%", 0.2), "events": ("INSERT INTO audit_events%", 0.0)}
+
+
+@pytest.fixture(scope="module")
+def line(build_line: Callable[..., Line]) -> Line:
+    return build_line()
+
+
+@pytest.fixture
+def api(line: Line) -> Iterator[Callable[[], Guarded]]:
+    """Opens the API on the line's port, anew after each kill."""
+    hired: list[Guarded] = []
+
+    def open_api() -> Guarded:
+        hired.append(line.hire("api", "--port", str(line.port), name=f"api-{uuid.uuid4().hex[:6]}"))
+        until(line.answers, 60, "the API answers")
+        return hired[-1]
+
+    yield open_api
+    for each in hired:
+        each.stop()
+
+
+def order(line: Line, project: str, body: Iterator[bytes]) -> httpx.Response | None:
+    """None when the connection broke."""
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"key-{project}"}
+    try:
+        with httpx.Client(base_url=line.client.base_url, headers=line.client.headers, timeout=110, trust_env=False) as client:
+            return client.post("/api/v1/batches", params={"project": project}, headers=headers, content=body)
+    except httpx.TransportError:
+        return None
+
+
+def piece(project: str, at: int) -> bytes:
+    rows = (
+        {"prompt": f"a kettle, 一把水壶 {n}", "sku": f"SKU-{n}", "external_id": f"{project}-{n}", "width": 64, "height": 64}
+        for n in range(at, at + PIECE)
+    )
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
+def whole(project: str) -> Iterator[bytes]:
+    return (piece(project, at) for at in range(0, ROWS, PIECE))
+
+
+def halves(project: str, half_sent: threading.Event, go_on: threading.Event) -> Iterator[bytes]:
+    for at in range(0, ROWS, PIECE):
+        if at == ROWS // 2:
+            half_sent.set()
+            go_on.wait(30)
+        yield piece(project, at)
+
+
+def taken(line: Line, project: str) -> tuple[int, int, int]:
+    """Batches, jobs and events of jobs, as they are committed."""
+    batches = line.rows("SELECT id FROM batches WHERE project = %s", project)
+    jobs = line.rows("SELECT count(*) AS n FROM jobs WHERE project = %s", project)[0]["n"]
+    events = line.rows(
+        "SELECT count(*) AS n FROM audit_events WHERE action = 'job.submitted' AND batch_id = ANY(%s)", [row["id"] for row in batches]
+    )
+    return len(batches), jobs, events[0]["n"]
+
+
+def settled(line: Line) -> bool:
+    """Postgres has noticed that its client is gone."""
+    return not line.rows("SELECT 1 FROM pg_stat_activity WHERE usename = 'factory_app' AND state <> 'idle' AND pid <> pg_backend_pid()")
+
+
+def goes_on_to_one_whole_order(line: Line, project: str) -> None:
+    again = order(line, project, whole(project))
+    assert again is not None
+    assert again.status_code in (200, 202), again.text[:500]
+    assert (again.json()["rows_accepted"], again.json()["rows_refused"]) == (ROWS, 0)
+    assert taken(line, project) == (1, ROWS, ROWS)
+    once_more = order(line, project, whole(project))
+    assert once_more is not None
+    assert once_more.json()["id"] == again.json()["id"]
+    assert taken(line, project) == (1, ROWS, ROWS)
+
+
+@pytest.mark.timeout(300)
+def test_killed_while_the_file_comes_in(line: Line, api: Callable[[], Guarded]) -> None:
+    server, half_sent, go_on = api(), threading.Event(), threading.Event()
+    answers: list[httpx.Response | None] = []
+    sender = threading.Thread(target=lambda: answers.append(order(line, "half", halves("half", half_sent, go_on))))
+    sender.start()
+    assert half_sent.wait(60)
+    server.kill()
+    go_on.set()
+    sender.join(60)
+    assert answers == [None]
+    assert taken(line, "half") == (0, 0, 0)
+    api()
+    goes_on_to_one_whole_order(line, "half")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_while_the_rows_are_written(line: Line, api: Callable[[], Guarded], stage: str) -> None:
+    server, (statement, pause) = api(), STAGES[stage]
+    answers: list[httpx.Response | None] = []
+    sender = threading.Thread(target=lambda: answers.append(order(line, stage, whole(stage))))
+    sender.start()
+    until(lambda: bool(line.rows(AT_WORK, statement)), 100, f"the database is at {stage}")
+    time.sleep(pause)
+    server.kill()
+    sender.join(60)
+    until(lambda: settled(line), 60, "the transaction has ended")
+    after = taken(line, stage)
+    assert after in {(0, 0, 0), (1, ROWS, ROWS)}, "half an order"
+    assert answers == [None]
+    api()
+    goes_on_to_one_whole_order(line, stage)
+
+
+@pytest.mark.timeout(300)
+def test_killed_after_the_commit_the_answer_is_there_for_the_asking(line: Line, api: Callable[[], Guarded]) -> None:
+    """The client never heard of its order, which is whole: asked again with its key it gets that one."""
+    server = api()
+    answers: list[httpx.Response | None] = []
+    sender = threading.Thread(target=lambda: answers.append(order(line, "late", whole("late"))))
+    sender.start()
+    until(lambda: taken(line, "late")[0] == 1, 100, "the order is committed")
+    server.kill()
+    sender.join(60)
+    assert taken(line, "late") == (1, ROWS, ROWS)
+    api()
+    goes_on_to_one_whole_order(line, "late")
