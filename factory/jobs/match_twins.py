@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from factory.domain.asset import Asset
+from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.status import Hold, JobStatus, Lane
 from factory.jobs.change_status import JOBS
@@ -94,6 +95,7 @@ def is_coming(original: Any, job: Any) -> ColumnElement[bool]:
         original.twin_id.is_(None),
         _rank(original.lane) <= _rank(job.lane),
         or_(original.hold.is_(None), original.hold == Hold.CAPPED.value),
+        ~exists().where(Batch.id == original.batch_id, Batch.paused_at.is_not(None)),
     )
     return or_(waits, original.status == JobStatus.RUNNING.value)
 

@@ -1,0 +1,132 @@
+"""A quote: what an order would cost and when it would be done, from the marks of the queue; and it writes nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from factory.db import Database
+from factory.domain.caller import Caller
+from factory.domain.status import Priority
+from factory.jobs.claim_job import claim_job
+from factory.jobs.close_job import close_job
+from factory.jobs.quote import Quote, quote_order
+from factory.jobs.submit_batch import BatchOrder
+from tests.integration.jobs.books import LEASE, NOON, Clock, allow, count, finished, make_tenant, prepared, settle, submit_rows
+
+CUP = {"prompt": "a cup", "seed": 1}
+
+
+def quote(db: Database, caller: Caller, rows: list[dict[str, Any]], **order: Any) -> Quote:
+    return quote_order(db, tenant=caller.tenant, order=BatchOrder(**{"project": "spring", **order}), prepared=prepared(rows))
+
+
+def alive(sql: psycopg.Connection, *names: str) -> None:
+    for name in names:
+        sql.execute(
+            "INSERT INTO gpu_workers (name, resident, lora_key, since_swap, started_at, seen_at) VALUES (%s, '{}', '', 0, %s, %s)",
+            (name, NOON, NOON),
+        )
+
+
+def learned(sql: psycopg.Connection, seconds: float) -> None:
+    sql.execute(
+        "INSERT INTO speeds (checkpoint, pixels, seconds, samples, measured_at) VALUES ('default', 262144, %s, 20, %s)", (seconds, NOON)
+    )
+
+
+def seconds_to(found: Quote) -> tuple[float, float, float]:
+    assert found.finish is not None
+    return tuple((moment - NOON).total_seconds() for moment in (found.finish.p10, found.finish.p50, found.finish.p90))  # type: ignore[return-value]
+
+
+def test_what_it_counts_and_that_it_writes_nothing(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    submit_rows(db, caller, [{"prompt": "drawn", "seed": 1, "external_id": "taken"}])
+    claim = claim_job(db, worker="w1", lease=LEASE)
+    assert claim is not None
+    close_job(db, claim, finished(claim))
+    before = {table: count(sql, table) for table in ("jobs", "batches", "audit_events")}
+    learned(sql, 2.0)
+    rows = [
+        CUP,
+        CUP,
+        {"prompt": "drawn", "seed": 1},
+        {"prompt": "a forbidden cup"},
+        {"prompt": "x", "external_id": "taken"},
+        {"prompt": "b", "width": 7},
+    ]
+    found = quote(db, caller, rows)
+    assert (found.images, found.to_draw, found.duplicates, found.reused) == (3, 1, 1, 1)
+    assert (found.rows_blocked, [(one["row"], one["code"]) for one in sorted(found.blocked, key=lambda one: one["row"])]) == (
+        3,
+        [(4, "refused"), (5, "external_id_taken"), (6, "size_out_of_range")],
+    )
+    assert (found.gpu_seconds, found.gpu_seconds_saved) == (pytest.approx(2.0), pytest.approx(4.0))
+    assert {table: count(sql, table) for table in before} == before
+
+
+def test_without_reuse_everything_is_drawn(db: Database, caller: Caller) -> None:
+    found = quote(db, caller, [CUP, CUP], reuse=False)
+    assert (found.to_draw, found.duplicates, found.gpu_seconds_saved) == (2, 0, 0.0)
+
+
+def test_nobody_alive_and_a_paused_lane_give_no_date_but_a_reason(
+    db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection
+) -> None:
+    assert quote(db, caller, [CUP]).unknown == "no worker is alive; the order would wait until one is started"
+    alive(sql, "w1")
+    assert quote(db, caller, [CUP]).finish is not None
+    clock.advance(3600)
+    assert quote(db, caller, [CUP]).finish is None
+    clock.advance(-3600)
+    sql.execute("INSERT INTO lanes (lane, paused_at, paused_by) VALUES ('bulk', %s, 'ops')", (NOON,))
+    found = quote(db, caller, [CUP])
+    assert (found.finish, found.unknown) == (None, "the lane bulk is paused; the order would wait until it is resumed")
+    assert quote(db, caller, [CUP], priority=Priority.INTERACTIVE).finish is not None
+    assert "off-peak" in str(quote(db, caller, [CUP], priority=Priority.OFFPEAK).unknown)
+
+
+def test_an_empty_queue_takes_the_orders_own_time(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1", "w2")
+    learned(sql, 2.0)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(100)]
+    assert seconds_to(quote(db, caller, rows)) == (pytest.approx(85), pytest.approx(100), pytest.approx(125))
+
+
+def test_a_large_order_of_somebody_else_costs_at_most_half_the_workers(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    other = Caller(tenant="t-neighbour", name="fk_other")
+    make_tenant(sql, other.tenant)
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    submit_rows(db, other, [{"prompt": f"pot {number}", "seed": 1} for number in range(300)])
+    settle(db)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(10)]
+    _, middle, _ = seconds_to(quote(db, caller, rows))
+    assert middle == pytest.approx(40, rel=0.1)
+    allow(sql, caller.tenant, weight=3.0)
+    _, middle, _ = seconds_to(quote(db, caller, rows))
+    assert middle == pytest.approx(20 * 4 / 3, rel=0.1)
+
+
+def test_what_one_has_waiting_comes_first(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    submit_rows(db, caller, [{"prompt": f"pot {number}", "seed": 1} for number in range(100)])
+    settle(db)
+    _, middle, _ = seconds_to(quote(db, caller, [CUP]))
+    assert middle == pytest.approx(202, rel=0.1)
+
+
+def test_nothing_ends_before_its_hour(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1")
+    found = quote(db, caller, [CUP], not_before=NOON + timedelta(hours=2))
+    assert min(seconds_to(found)) >= 7200
+
+
+def test_the_room_that_is_left(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    allow(sql, caller.tenant, max_queued=5)
+    submit_rows(db, caller, [CUP])
+    assert quote(db, caller, [{"prompt": "x"}]).room == 4
