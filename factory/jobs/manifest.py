@@ -40,7 +40,6 @@ ROWS: Any = (
     .outerjoin(Asset, PICTURE)
     .where(Job.superseded.is_(False))
     .order_by(Job.row_no, Job.id)
-    .limit(PAGE)
 )
 # `url` comes from whoever knows where clients reach us.
 COLUMNS = [
@@ -71,7 +70,7 @@ def manifest_rows(db: Database, *, batch_id: uuid.UUID) -> Iterator[tuple[dict[s
     after: list[ColumnElement[bool]] = []
     while True:
         with db.transaction() as session:
-            page = session.execute(ROWS.where(Job.batch_id == batch_id, *after)).all()
+            page = session.execute(ROWS.where(Job.batch_id == batch_id, *after).limit(PAGE)).all()
         for row in page:
             yield _told(row), row.Asset if row.Asset and row.Asset.deleted_at is None else None
         if len(page) < PAGE:

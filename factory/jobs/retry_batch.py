@@ -68,7 +68,7 @@ def retry_batch(
 
 def _fitting(session: Session, now: ColumnElement[Any], tenant: str, prepared: PreparedBatch) -> list[uuid.UUID]:
     """The jobs to be replaced, as many as the tenant's queue has room for; the others can be retried later."""
-    room = require_room(session, now, tenant=tenant, wanted=prepared.rows)
+    room = require_room(session, now, tenant=tenant, wanted=prepared.rows).left
     found: list[uuid.UUID] = []
     for number, ordered in prepared:
         if len(found) < room:
