@@ -36,7 +36,8 @@ class Arrival:
 def arrivals(scenario: Scenario) -> list[Arrival]:
     """Poisson orders, log-normal sizes of batches, Zipf popularity of checkpoints and LoRAs; oldest first."""
     drafts = sorted([*_waiting(scenario), *_interactive(scenario), *_batches(scenario)], key=lambda draft: draft[0])
-    made, number = [], 1
+    made: list[Arrival] = []
+    number = 1
     for at, tenant, interactive, count, kind in drafts:
         checkpoint, lora, (width, height, seconds, _) = kind
         scaled = seconds * scenario.image_seconds / MEAN_SECONDS
@@ -50,7 +51,8 @@ def losses(scenario: Scenario) -> list[tuple[float, int]]:
     """When which worker vanishes, also after the last order; Poisson."""
     if not scenario.node_loss:
         return []
-    chance, mean, found = Random(f"{scenario.seed} losses"), 3600 / scenario.node_loss, []
+    chance, mean = Random(f"{scenario.seed} losses"), 3600 / scenario.node_loss
+    found: list[tuple[float, int]] = []
     for worker in range(scenario.workers):
         at = chance.expovariate(1 / mean)
         while at < 2 * scenario.span:

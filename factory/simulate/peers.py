@@ -102,10 +102,11 @@ class QueuePerCheckpoint(Fifo):
 
 def deal_out(work: dict[str, float], workers: int) -> list[list[str]]:
     """The checkpoints lie side by side, as wide as their work; each worker serves what its equal part of that line touches."""
-    total, line, start = sum(work.values()) or 1.0, [], 0.0
+    line: list[tuple[float, float, str]] = []
+    start = 0.0
     for checkpoint in sorted(work, key=lambda name: -work[name]):
         line.append((start, start + work[checkpoint], checkpoint))
         start += work[checkpoint]
-    part = total / workers
+    part = (start or 1.0) / workers
     homes = [[name for begins, ends, name in line if begins < (n + 1) * part and ends > n * part] for n in range(workers)]
     return [home or [line[-1][-1]] if line else [] for home in homes]

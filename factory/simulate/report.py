@@ -130,7 +130,8 @@ def promise(scenario: Scenario, arrivals: Sequence[Arrival], ledger: Ledger) -> 
     seconds = {wanted.number: wanted.seconds for arrival in arrivals for wanted in arrival.pictures}
     ends = sorted((end, seconds[number]) for number, end in ledger.finished.items())
     moments, drawn = [end for end, _ in ends], [0.0, *accumulate(cost for _, cost in ends)]
-    ordered, made = 0.0, {}
+    ordered = 0.0
+    made: dict[int, float] = {}
     for arrival in arrivals:
         ordered += sum(wanted.seconds for wanted in arrival.pictures)
         ahead = ordered - drawn[bisect_right(moments, arrival.at)]

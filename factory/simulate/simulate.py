@@ -57,7 +57,7 @@ def simulate(scenario: Scenario, policies: Iterable[str], folder: Path, *, say: 
             say(f"once more, with {small} alone …")
             alone = play_ours(ground, scenario, only(small, ordered))
     found = list(goals(scenario, reports[OURS], References(fifo, no_swap, alone)))
-    alone_p95 = alone.tenants[small].p95 if alone and small in alone.tenants else None
+    alone_p95 = alone.tenants[small].p95 if alone and small and small in alone.tenants else None
     return Outcome(scenario, [reports[name] for name in wanted], found, alone_p95)
 
 
