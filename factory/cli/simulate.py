@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed, Usage
-from factory.cli.output import Json, print_json, print_table
+from factory.cli.output import Json, count, print_json, print_table
 
 if TYPE_CHECKING:
     from factory.simulate.report import Report
@@ -146,7 +146,7 @@ def _show(outcome: Outcome) -> None:
     print_table(
         ["", *names],
         ([name, *cells] for name, cells in _lines(outcome)),
-        title=f"{reports[0].pictures} pictures, {scenario.workers} GPUs, {scenario.checkpoints} checkpoints of which {scenario.vram} fit a card",
+        title=f"{reports[0].pictures} pictures, {scenario.workers} GPUs, {count(scenario.checkpoints, 'checkpoint')}, {scenario.vram} fit a card",
     )
     print_table(
         ["goal", "seen", "bound", "verdict"],
