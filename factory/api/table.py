@@ -60,15 +60,17 @@ class Table:
     def _read_header(self, records: Iterator[Record]) -> list[Record]:
         """Returns the records below the header that were read while it was looked for."""
         tried: list[Record] = []
-        found = 0
+        found = best = 0
         for at, cells in records:
             if not any(map(str.strip, cells)):
                 continue
             tried.append((at, cells))
-            if len(cells) <= MOST_COLUMNS and has_a_picture(read_header(cells, self.reading), self.reading):
-                found = len(tried) - 1
-                break
-            if len(tried) == TITLE_ROWS:
+            columns = read_header(cells, self.reading) if len(cells) <= MOST_COLUMNS else []
+            known = sum(bool(column.fills) for column in columns) if has_a_picture(columns, self.reading) else 0
+            if known > best:
+                found, best = len(tried) - 1, known
+            # With a template a title may hold a known word too: then the row with the most of them is the header.
+            if len(tried) == TITLE_ROWS or (best and not self.reading.templated):
                 break
         if not tried:
             raise Invalid(None, Problem("empty_batch", "the file is empty; send a header and at least one row", "/rows", 0))

@@ -49,6 +49,12 @@ def test_a_title_above_the_header():
     assert table.locate(3, "/sku") == {"column": "货号", "cell": "A6"}
 
 
+def test_with_a_template_the_header_is_the_row_with_the_most_known_words():
+    rows, table = table_of("活动,春季,\n货号,商品名,备注\nS1,杯,x\nS2,垫,\n", variables={"product": ["商品名"]}, templated=True)
+    assert rows == [{"sku": "S1", "vars": {"product": "杯"}}, {"sku": "S2", "vars": {"product": "垫"}}]
+    assert table.locate(2, "/vars/product")["cell"] == "B4"
+
+
 def test_a_mapping_says_what_a_header_means():
     mapping = {"款 号": "sku", "画面": "prompt", "备注": "-", "门店": "metadata.shop", "不在": "campaign"}
     rows, table = table_of("款 号,画面,备注,门店,别的\nS1,a,x,一店,y\n", mapping=mapping)
