@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from factory.db import Database
 from factory.domain.checkpoint import Checkpoint
@@ -15,6 +16,7 @@ from factory.jobs.end_attempt import RetryRules
 from factory.jobs.finishing_line import Stations
 from factory.jobs.gpu_worker import GpuWorker
 from factory.jobs.lease_keeper import LeaseKeeper
+from factory.jobs.loras import list_loras
 from factory.jobs.picture_journal import PictureJournal
 from factory.jobs.waiting_room import WaitingRoom
 from factory.postprocess.chain import Chain
@@ -75,11 +77,11 @@ def build_chain(settings: Settings, rules: PromptRules) -> Chain:
 
 def build_admission(settings: Settings, db: Database, rules: PromptRules) -> Callable[[], Admission]:
     """What orders are checked against; called for each request, so that a checkpoint registered now can be ordered now."""
-    limits = Limits(settings.max_side, settings.max_prompt_characters, settings.max_rows)
+    limits = Limits(settings.max_side, settings.max_prompt_characters, settings.max_rows, settings.default_max_queued)
 
     def admission() -> Admission:
         checkpoints: dict[str, Checkpoint] = list_checkpoints(db)
-        return Admission(limits, checkpoints, rules.evaluate)
+        return Admission(limits, checkpoints, rules.evaluate, loras=list_loras(db))
 
     return admission
 
@@ -95,7 +97,7 @@ def worker_name(settings: Settings) -> str:
 
 def build_engines(settings: Settings) -> dict[str, Engine]:
     """Every engine, none of them opened: a job whose engine does not load here goes to another worker."""
-    options = {"simulated": {"seconds": settings.simulated_seconds}}
+    options: dict[str, dict[str, Any]] = {"simulated": {"seconds": settings.simulated_seconds}, "zimage": {"loras": settings.loras_dir}}
     return {name: LateEngine(name, **options.get(name, {})) for name in ENGINES}
 
 

@@ -3,9 +3,9 @@
 FactoryError
 ├── Refused                 a rule said no                      → job `rejected`, never retried
 ├── Invalid                 the request itself is wrong         → the API answers 4xx, no job
-│   ├── NotFound  Conflict  Unauthorized  Forbidden  TooLarge
+│   ├── NotFound  Conflict  Unauthorized  Forbidden  TooLarge  QueueFull
 ├── Permanent               trying again cannot help            → job `failed`
-│   └── BadCheckpoint  BadPicture
+│   └── BadCheckpoint  BadLora  BadPicture
 ├── Transient               trying again may help               → requeued with backoff and jitter
 │   └── StorageDown  DatabaseDown
 ├── Capacity                another worker may manage           → requeued, this worker avoided
@@ -110,6 +110,12 @@ class TooLarge(Invalid):
     code = "body_too_large"
 
 
+class QueueFull(Invalid):
+    """Your queue is full. Come back later."""
+
+    code = "queue_full"
+
+
 class Permanent(FactoryError):
     """This job cannot succeed as ordered."""
 
@@ -120,6 +126,12 @@ class BadCheckpoint(Permanent):
     """The checkpoint is missing, incomplete, or not the file that was ordered."""
 
     code = "bad_checkpoint"
+
+
+class BadLora(Permanent):
+    """The LoRA is missing, does not fit the checkpoint, or is not the file that was ordered."""
+
+    code = "bad_lora"
 
 
 class BadPicture(Permanent):

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".factory"), description="spool and caches of this node")
     checkpoints_dir: Path = Field(Path("checkpoints"), description="one folder per checkpoint, diffusers layout, safetensors only")
     worker_name: str = Field("", description="unique per GPU process; default host-pid")
+    loras_dir: Path = Field(Path("loras"), description="one folder per LoRA with pytorch_lora_weights.safetensors")
     vram_bytes: int = Field(0, ge=0, description="budget of the pipeline cache; 0 = ask the card, or 4 GiB on a CPU")
     lease_seconds: float = Field(60, gt=0, description="how long a claim holds without renewal")
     shift_seconds: float = Field(30, gt=0, description="one `generate` task ends after this long")
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     max_side: int = Field(1024, description="pixels; larger orders are refused")
     max_prompt_characters: int = 2000
     max_rows: int = Field(100_000, description="rows in one batch")
+    default_max_queued: int = Field(200_000, ge=0, description="rows that a tenant may queue unless its allowance says otherwise")
+    offpeak_windows: str = Field("22:00-08:00", description="when jobs of priority offpeak are drawn, as 22:00-08:00; several with commas; empty = always")
+    timezone: str = Field("Asia/Shanghai", description="of the off-peak windows")
     max_body_bytes: int = Field(50 * 1024 * 1024)
     policy_file: Path | None = Field(None, description="prompt rules; default: the ones in the package")
     label_text: str = "AI生成"

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from factory.api.answers import json_bytes
 from factory.api.field_problems import field_problems
+from factory.api.rate_limits import limit_headers
 from factory.errors import (
     Capacity,
     Conflict,
@@ -23,6 +24,7 @@ from factory.errors import (
     Invalid,
     NotFound,
     Problem,
+    QueueFull,
     Refused,
     TooLarge,
     Transient,
@@ -49,6 +51,7 @@ STATUS: dict[type[FactoryError], HTTPStatus] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -95,6 +98,8 @@ def of_fault(request: Request, fault: FactoryError) -> Response:
     if isinstance(fault, Refused):
         errors = (Problem(fault.code, str(fault), "/prompt", fault.detail.get("matched"), dict(fault.detail)),)
     headers = {"WWW-Authenticate": 'Bearer realm="content-factory"'} if isinstance(fault, Unauthorized) else None
+    if isinstance(fault, QueueFull):
+        headers = limit_headers(limit=fault.detail["limit"], room=0, seconds=fault.detail["retry_after"])
     return problem(status_of(fault), fault.code, detail, request_id=_id(request), errors=errors, headers=headers)
 
 

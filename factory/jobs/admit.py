@@ -29,6 +29,7 @@ class Limits:
     max_side: int = 1024
     max_prompt_characters: int = 2000
     max_rows: int = 100_000
+    max_queued: int = 200_000
 
 
 @dataclass(frozen=True)
