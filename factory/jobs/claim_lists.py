@@ -53,15 +53,18 @@ def claim_statement(resident: int, *, same_lora: bool, may_swap: bool, bulk_firs
     lists += [_head("interactive"), _head("bulk")]
     if offpeak:
         lists += [*_near("offpeak", resident, same_lora=same_lora), _head("offpeak")]
-    return text(STATEMENT.replace("{lists}", ",\n".join(lists)).replace("{takeable}", TAKEABLE).replace("{now}", now))
+    sql = STATEMENT.replace("{lists}", ",\n".join(lists)).replace("{run}", RUN if resident and same_lora else "false")
+    return text(sql.replace("{takeable}", TAKEABLE).replace("{now}", now))
 
 
+# Among the users of a tenant, too, a run of the same LoRAs is not broken before its end.
+RUN = "(head.job).lane <> 'interactive' AND (head.job).checkpoint = :r0 AND (head.job).lora_key = :lora_key"
 # A tenant's place goes to whichever of its users is next (`turn`). Without one the head itself is taken.
 STATEMENT = """
 WITH head AS MATERIALIZED (SELECT coalesce({lists}) AS job),
 turn AS MATERIALIZED (
-  SELECT t.id, t.vft FROM head CROSS JOIN LATERAL (
-    SELECT j.id, j.vft FROM jobs AS j
+  SELECT t.* FROM head CROSS JOIN LATERAL (
+    SELECT j.id, j.vft, j.lora_key FROM jobs AS j
     WHERE j.status = 'queued' AND j.hold IS NULL AND {takeable}
       AND j.tenant = (head.job).tenant AND j.lane = (head.job).lane AND j.checkpoint = (head.job).checkpoint
       AND j.turn >= coalesce((SELECT settled FROM queue_marks AS m
@@ -70,7 +73,7 @@ turn AS MATERIALIZED (
   ) AS t
 )
 SELECT (head.job).id AS head, (head.job).vft AS head_vft, turn.id AS turn, turn.vft AS turn_vft
-FROM head LEFT JOIN turn ON true WHERE (head.job).id IS NOT NULL
+FROM head LEFT JOIN turn ON NOT ({run}) OR turn.lora_key = (head.job).lora_key WHERE (head.job).id IS NOT NULL
 """
 
 

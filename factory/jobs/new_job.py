@@ -57,7 +57,7 @@ def order_columns(admitted: Admitted) -> dict[str, Any]:
         "priority": order.priority.value if order.priority else None,
         "checkpoint": spec.checkpoint,
         "lora_key": spec.lora_key,
-        "template": order.template,
+        "template": admitted.template,
         "cell": cell(order),
         "placed": bool(order.slot or order.locale or order.candidate),
         "spec_sha256": spec.sha256,

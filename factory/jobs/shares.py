@@ -24,7 +24,7 @@ from factory.domain.status import Lane, Priority
 from factory.jobs.enter_queue import announce
 from factory.jobs.expected_cost import Speeds, load_speeds
 
-SHARES = Share.__table__
+SHARES = Share.metadata.tables[Share.__tablename__]
 TENANT = ""  # the member that stands for all of a tenant
 NOBODY = " "  # jobs that name no user; a user's own name is stripped, so it is never this
 MEMBERS = 1000  # users of one order that are told apart; the others share one place, so that memory stays flat

@@ -23,6 +23,7 @@ from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished
 from factory.jobs.prepare_batch import ParsedRow, PreparedBatch, prepare_batch
+from factory.jobs.raise_marks import raise_marks
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.postprocess.prompt_rules import Decision, Hit
@@ -68,6 +69,32 @@ def books_at(server: Postgres, database: str) -> Books:
 
 def make_tenant(sql: psycopg.Connection, tenant: str) -> None:
     sql.execute("INSERT INTO tenants (id, created_at) VALUES (%s, %s)", (tenant, NOON))
+
+
+def register(sql: psycopg.Connection, *names: str) -> None:
+    """Checkpoints that upkeep and claims find in the table."""
+    for name in names:
+        row = checkpoint(name)
+        sql.execute(
+            "INSERT INTO checkpoints (name, engine, sha256, bytes, native_side, registered_at) VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            (row.name, row.engine, row.sha256, row.bytes, row.native_side, NOON),
+        )
+
+
+def allow(sql: psycopg.Connection, tenant: str, member: str = "", **allowance: Any) -> None:
+    """A weight or caps, as an operator would set them."""
+    values = {"weight": 1.0, "max_running": None, "max_queued": None, **allowance}
+    sql.execute(
+        "INSERT INTO allowances (tenant, member, weight, max_running, max_queued) VALUES (%s, %s, %s, %s, %s)",
+        (tenant, member, values["weight"], values["max_running"], values["max_queued"]),
+    )
+
+
+def settle(db: Database) -> None:
+    """Marks rise, are stamped, and settle."""
+    for _ in range(3):
+        assert raise_marks(db)
 
 
 def checkpoint(name: str) -> Checkpoint:

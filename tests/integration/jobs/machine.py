@@ -31,14 +31,15 @@ from factory.jobs.close_job import close_job
 from factory.jobs.count_waiting import count_waiting
 from factory.jobs.end_attempt import RetryRules, end_attempt, release_job
 from factory.jobs.expire_jobs import expire_jobs
+from factory.jobs.raise_marks import raise_marks
 from factory.jobs.renew_leases import renew_leases
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
 from factory.jobs.submit_job import submit_job
 from tests.integration.canceling import cancel_job
-from tests.integration.jobs.books import LEASE, SHA, Clock, admitted, finished, make_tenant
+from tests.integration.jobs.books import LEASE, SHA, Clock, admitted, finished, make_tenant, register
 from tests.integration.jobs.model import OPEN, Known, best_for
-from tests.integration.jobs.truth import Row, check_invariants, read_rows
+from tests.integration.jobs.truth import Row, check_invariants, check_marks, read_rows
 
 WORKERS = ("w1", "w2", "w3")
 OPERATOR = Actor("operator", "test")
@@ -122,6 +123,7 @@ class JobsMachine(RuleBasedStateMachine):
     @initialize()
     def open_shop(self) -> None:
         make_tenant(self.sql, self.caller.tenant)
+        register(self.sql, "default", "other")
         self.submit("interactive", "default", None, "a kettle", "returned")
         self.submit("bulk", "other", 90, "a mug", "returned")
 
@@ -202,6 +204,8 @@ class JobsMachine(RuleBasedStateMachine):
     @step(some("queued"), weight=3, worker=workers, resident=resident, ahead=st.booleans(), end=ends)
     def claim(self, worker: str, resident: tuple[str, ...], ahead: bool, end: str) -> None:
         """A claim whose worker died after the commit is known to nobody: only its lease will free the job."""
+        for row in self.rows().values():
+            self.jobs[row.id].vft, self.jobs[row.id].turn = row.vft, row.turn
         best = best_for(list(self.jobs.values()), worker, resident, self.now)
         claim = self.call(end, lambda: claim_job(self.db, worker=worker, lease=LEASE, resident=resident, ahead=ahead))
         if end == "died" and claim is Died:
@@ -359,7 +363,12 @@ class JobsMachine(RuleBasedStateMachine):
             return
         assert replayed in (len(dead), Died)
         for job in dead:
-            job.replay()
+            job.replay(self.now)
+
+    @step(some(*OPEN), weight=2)
+    def raise_marks(self) -> None:
+        """Nobody's job may be lost by it: the invariant looks."""
+        assert raise_marks(self.db)
 
     @step(some("queued"), weight=1, worker=workers)
     def lose_ring(self, worker: str) -> None:
@@ -376,10 +385,12 @@ class JobsMachine(RuleBasedStateMachine):
         rows = self.rows()
         assert rows.keys() == self.jobs.keys()
         check_invariants(rows.values())
+        check_marks(self.sql)
         for job in self.jobs.values():
             row = rows[job.id]
             assert (row.status, row.attempt, row.worker, row.phase) == (job.status, job.attempt, job.worker, job.phase)
             assert row.lease_until == job.lease_until
+            assert row.ready_at == job.ready_at
             assert (row.not_before, row.avoid_worker) == (job.not_before, job.avoid_worker)
             assert (row.failures, row.lost_leases, row.dead) == (job.failures, job.lost_leases, job.dead_letter)
             assert [(event.was, event.became, event.attempt) for event in row.events] == job.changes, "the log is not what happened"

@@ -10,13 +10,17 @@ from datetime import datetime, timedelta
 from factory.domain.claim import Claim
 from factory.errors import Capacity, Permanent, Refused
 from factory.jobs.claim_job import AVOIDED_FOR
+from factory.jobs.claim_lists import W_SECONDS
 
 OPEN = ("queued", "running")
 
 
 @dataclass
 class Known:
-    """One job as it ought to be. `changes` are the status changes so far, each (was, became, attempt)."""
+    """One job as it ought to be. `changes` are the status changes so far, each (was, became, attempt).
+
+    `vft` and `turn` are taken from the rows: what they ought to be, the tests of shares and marks say.
+    """
 
     id: uuid.UUID
     lane: str
@@ -33,7 +37,15 @@ class Known:
     failures: int = 0
     lost_leases: int = 0
     dead_letter: bool = False
+    vft: float = 0.0
+    turn: float = 0.0
+    replayed_at: datetime | None = None
     changes: list[tuple[str | None, str, int]] = field(default_factory=list)
+
+    @property
+    def ready_at(self) -> datetime:
+        """Who waits again after a fault has waited all the time."""
+        return self.replayed_at or self.ordered_at
 
     def become(self, status: str) -> None:
         self.changes.append((self.status or None, status, self.attempt))
@@ -87,17 +99,27 @@ class Known:
             self.not_before = now
             self.become("queued")
 
-    def replay(self) -> None:
+    def replay(self, now: datetime) -> None:
+        self.replayed_at = now
         self.failures = self.lost_leases = 0
         self.dead_letter, self.not_before, self.avoid_worker = False, None, None
         self.become("queued")
 
 
 def best_for(jobs: Sequence[Known], worker: str, resident: Sequence[str], now: datetime) -> Known | None:
-    """Interactive before bulk; inside a lane what the worker holds, the checkpoint used last first, before the rest; then the oldest."""
+    """The head of the first list that has one, for a worker that has not drawn anything yet; of its lane and checkpoint, whose turn it is."""
+    takeable = [job for job in jobs if job.is_takeable(worker, now)]
 
-    def rank(job: Known) -> tuple[bool, int, datetime, uuid.UUID]:
-        near = resident.index(job.checkpoint) if job.checkpoint in resident else len(resident)
-        return job.lane != "interactive", near, job.ordered_at, job.id
+    def head(lane: str, checkpoint: str | None = None) -> Known | None:
+        mine = (job for job in takeable if job.lane == lane and checkpoint in (None, job.checkpoint))
+        return min(mine, key=lambda job: (job.vft, job.id), default=None)
 
-    return min((job for job in jobs if job.is_takeable(worker, now)), key=rank, default=None)
+    interactive = head("interactive")
+    waited = interactive if interactive and interactive.ready_at <= now - timedelta(seconds=W_SECONDS) else None
+    near = {lane: [head(lane, name) for name in resident] for lane in ("interactive", "bulk")}
+    lists = [*near["interactive"], waited, *near["bulk"], interactive, head("bulk")]
+    first = next((job for job in lists if job), None)
+    if first is None:
+        return None
+    line = [job for job in takeable if (job.lane, job.checkpoint) == (first.lane, first.checkpoint)]
+    return min(line, key=lambda job: (job.turn, job.id))

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from factory.db import Database
 from factory.domain.audit_event import AuditAction
 from factory.domain.caller import Caller
+from factory.domain.status import Priority
 from factory.errors import Invalid
 from factory.jobs.log_refusal import log_refusal
 from factory.jobs.new_job import SHORT_ORDER
@@ -35,6 +36,40 @@ def test_an_order_becomes_a_queued_job_with_its_first_event(db: Database, caller
     assert (row["created_at"], row["expires_at"], row["day"]) == (NOON, NOON + timedelta(seconds=90), NOON.date())
     assert [warning["code"] for warning in row["warnings"]] == ["negative_prompt_ignored"]
     assert chain(sql, row["id"]) == [("job.submitted", None, "queued", 0)]
+
+
+def test_a_row_knows_what_schedules_it(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    row = job_row(sql, submit(db, caller, sku="K1", seed=7, priority="standard", slot="main", size="512x256", deadline="+2h"))
+    assert (row["priority"], row["lane"], row["hold"], row["ready_at"]) == ("standard", "bulk", None, NOON)
+    assert (row["cell"], row["lora_key"], row["template"], row["superseded"]) == ("K1|main|512x256||1", "", None, False)
+    assert (row["cost"], row["vft"], row["turn"]) == (0.25, 0.0625, 0.0625)
+    assert row["spec_sha256"] == admitted(sku="K9", seed=7, size="512x256").spec.sha256, (
+        "the place in a catalogue is no part of the picture"
+    )
+    assert row["deadline"] is not None
+    assert job_row(sql, submit(db, caller, sku="K2"))["cell"] is None
+
+
+def test_what_an_order_says_holds_for_its_rows(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    later, end = NOON + timedelta(hours=1), NOON + timedelta(hours=9)
+    rows: list[dict[str, Any]] = [{"sku": "A"}, {"sku": "B", "priority": "interactive", "not_before": "2026-03-01T11:00:00Z"}]
+    batch_id = submit_rows(
+        db, caller, rows, priority=Priority.OFFPEAK, not_before=later, deadline=end, catalogue="spring", retention="short"
+    )
+    found = sql.execute("SELECT lane, hold, not_before, ready_at, deadline, cell FROM jobs ORDER BY row_no").fetchall()
+    assert found == [
+        ("offpeak", "scheduled", later, later, end, "A||||1"),
+        ("interactive", None, NOON - timedelta(hours=1), NOON, end, "B||||1"),
+    ]
+    batch = sql.execute("SELECT priority, deadline, catalogue, retention, paused_at, ended_at FROM batches WHERE id = %s", (batch_id,))
+    assert batch.fetchone() == ("offpeak", end, "spring", "short", None, None)
+
+
+def test_equal_rows_of_an_order_are_drawn_once_unless_it_says_otherwise(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    submit_rows(db, caller, [{"seed": 1}, {"seed": 1}, {"seed": 2}])
+    assert sql.execute("SELECT hold FROM jobs ORDER BY row_no").fetchall() == [(None,), ("twin",), (None,)]
+    again = submit_rows(db, caller, [{"seed": 1}, {"seed": 2}], reuse=False)
+    assert sql.execute("SELECT hold FROM jobs WHERE batch_id = %s", (again,)).fetchall() == [(None,), (None,)]
 
 
 def test_the_day_in_a_file_name_is_the_day_of_the_order_in_utc(db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection) -> None:

@@ -15,7 +15,7 @@ from factory.domain.status import TRANSITIONS, JobStatus
 # One row for each status change and each job; assets and generations are counted, so that a double shows.
 STATEMENT = """
 SELECT j.id, j.status, j.attempt, j.worker, j.phase, j.lease_until, j.not_before, j.avoid_worker, j.failures, j.lost_leases, j.dead_lettered_at IS NOT NULL,
-       j.finished_at,
+       j.finished_at, j.vft, j.turn, j.ready_at,
        ARRAY(SELECT a.attempt || ' ' || a.sha256 FROM assets a WHERE a.job_id = j.id),
        ARRAY(SELECT g.attempt || ' ' || g.asset_sha256 FROM generations g WHERE g.job_id = j.id),
        coalesce((SELECT jsonb_agg(jsonb_build_array(e.action, e.was, e.became, e.attempt) ORDER BY e.id)
@@ -47,9 +47,26 @@ class Row:
     lost_leases: int
     dead: bool
     finished_at: datetime | None
+    vft: float
+    turn: float
+    ready_at: datetime
     assets: list[str]
     generations: list[str]
     events: list[Event]
+
+
+# What waits but stands before a mark would never be claimed.
+LOST = """
+SELECT j.id FROM jobs j JOIN queue_marks m ON m.lane = j.lane
+WHERE j.status = 'queued' AND j.hold IS NULL
+  AND ((m.tenant = '' AND m.checkpoint IN ('', j.checkpoint) AND j.vft < m.settled)
+    OR (m.tenant = j.tenant AND m.checkpoint = j.checkpoint AND j.turn < m.settled))
+"""
+
+
+def check_marks(sql: psycopg.Connection) -> None:
+    """Every waiting job is where claims look."""
+    assert sql.execute(LOST).fetchall() == [], "a waiting job stands before a mark"
 
 
 def read_rows(sql: psycopg.Connection, tenant: str) -> dict[uuid.UUID, Row]:
