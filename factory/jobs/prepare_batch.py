@@ -38,7 +38,10 @@ class ParsedRow:
 
 @dataclass
 class PreparedBatch:
-    """Checked rows, not yet written to the database. `locate` says where in its file a row shows a field: column and cell."""
+    """Checked rows, not yet written to the database. `locate` says where in its file a row shows a field: column and cell.
+
+    `next_row` is where to go on with what was cut off.
+    """
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115
     rows: int = 0
@@ -46,6 +49,7 @@ class PreparedBatch:
     errors: list[dict[str, Any]] = field(default_factory=list)
     external_ids: ExternalIds = field(default_factory=ExternalIds)
     locate: Locate = _nowhere
+    next_row: int | None = None
 
     def add(self, number: int, columns: dict[str, Any]) -> None:
         self.file.write(orjson.dumps([number, columns]) + b"\n")
@@ -57,14 +61,12 @@ class PreparedBatch:
             if len(self.errors) < KEPT_ERRORS:
                 self.errors.append({"row": number, **problem.as_dict(), **self.locate(number, problem.pointer)})
 
-    def cut(self, places: int, why: Callable[[int], Problem]) -> int | None:
-        """Only the first `places` rows stay; `why` says what each other is told. Returns the number of the first that goes."""
-        first = None
+    def cut(self, places: int, why: Callable[[int], Problem]) -> None:
+        """Only the first `places` rows stay; `why` says what each other is told."""
         for number, _ in islice(self, places, None):
-            first = first or number
+            self.next_row = self.next_row or number
             self.refuse(number, [why(number)])
         self.rows = min(self.rows, places)
-        return first
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self.file.seek(0)
