@@ -21,7 +21,6 @@ from bench.door import HOST, JSON, NDJSON, Door, body_of, post, probed, resident
 from bench.gpu_idle import running
 from bench.ground import Ground, cpu_seconds, ground, machine
 from bench.order import NAME, OPERATOR, Order, prepare
-from bench.peers import ingest_list
 from factory.domain.api_key import Scope
 from factory.embedded.ports import free_port
 from factory.jobs.keys import create_key
@@ -30,6 +29,7 @@ FASTER = {10_000: 4.0, 100_000: 10.0}
 RSS_GOAL_MB = 16.0
 STALL_GOAL_MS = 50.0
 WARM = 500
+PEERS_LIST = "bench:ingest"  # as bench.peers.ingest_list has it; importing that would open its door here
 COUNT = text("SELECT count(*) FROM jobs WHERE tenant = :tenant")
 
 
@@ -97,14 +97,12 @@ def peer(on: Ground, count: int) -> Row:
     queue = redis.Redis.from_url(on.valkey.url)
 
     def headers() -> dict[str, str]:
-        queue.delete(ingest_list.LIST)
+        queue.delete(PEERS_LIST)
         return {}
 
     with running(command, environment, on.folder / "peer.log") as server:
         wait_until_open(port)
-        door = Door(
-            "list + lpush", JSON, port, server.pid, on.valkey.pid, "/batches", headers, lambda: int(str(queue.llen(ingest_list.LIST)))
-        )
+        door = Door("list + lpush", JSON, port, server.pid, on.valkey.pid, "/batches", headers, lambda: int(str(queue.llen(PEERS_LIST))))
         return measure(door, on.folder, count)
 
 
