@@ -47,7 +47,8 @@ class SentCatalogue:
         """(number from 1, row or what is wrong with it), once. Columns may be called as the variables of its templates are."""
         reading = self._reading(find)
         if self.file is None:
-            yield from enumerate(self._renamed(self.catalogue.rows or [], reading), 1)
+            inline = self.catalogue.rows
+            yield from enumerate(self._renamed(inline if isinstance(inline, list) else [], reading), 1)
             return
         is_table = self.file.kind in {"csv", "xlsx"}
         with closing(self.file.rows(reading)) as rows:
@@ -67,7 +68,7 @@ class SentCatalogue:
         named = {self.catalogue.template, *(slot.template for slot in self.catalogue.slots.values())} - {None}
         titles: dict[str, list[str]] = {}
         for version in (find(name) for name in sorted(name for name in named if name)):
-            for name, variable in version.body.variables.items() if version else ():
+            for name, variable in (version.body.variables if version else {}).items():
                 said = (variable.title.zh, variable.title.en) if variable.title else ()
                 titles.setdefault(name, []).extend(title for title in said if title)
         return Reading.of(self.catalogue.map, titles, templated=bool(named), sheet=self.catalogue.sheet)

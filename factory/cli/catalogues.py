@@ -61,7 +61,9 @@ def apply(
             done = follow(client, [batch["id"]], quiet=as_json)
             if as_json:
                 print_json(found | {"batch": done[0]})
-            report(done, as_json=False) if not as_json else _complain_of_batch(done[0])
+                _complain_of_batch(done[0])
+            else:
+                report(done, as_json=False)
     if blocked := found["counts"]["blocked"]:
         raise Failed(f"{count(blocked, 'picture')} of the catalogue cannot be ordered as they stand; `factory plan {catalogue}` says why")
 

@@ -64,7 +64,7 @@ def variants(catalogue: Catalogue) -> Iterator[Variant]:
     sizes, locales = catalogue.sizes or [""], list(catalogue.locales) or [""]
     if catalogue.combine is Combine.ZIP:
         length = max(len(catalogue.slots), len(catalogue.sizes), len(catalogue.locales))
-        axes = (list(axis) * (1 if len(axis) == length else length) for axis in (catalogue.slots, sizes, locales))
+        axes = (axis * (1 if len(axis) == length else length) for axis in (list(catalogue.slots), sizes, locales))
         places: Iterator[tuple[str, str, str]] = (
             (slot, catalogue.slots[slot].size or size, locale) for slot, size, locale in zip(*axes, strict=True)
         )

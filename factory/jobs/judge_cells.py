@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from factory.domain.catalogue import Catalogue
 from factory.domain.generation_spec import GenerationSpec
@@ -79,6 +79,6 @@ def _judge(cell: MatrixCell, number: int, admission: Admission, read: Callable[[
     return JudgedCell(cell.key, number, admitted)
 
 
-def _too_many(catalogue: Catalogue, rows: int, each: int, most: int) -> None:
+def _too_many(catalogue: Catalogue, rows: int, each: int, most: int) -> NoReturn:
     message = f"the catalogue has {rows * each} pictures ({describe(catalogue, rows)}); at most {most} are planned at once, so split it"
     raise Invalid(None, Problem("too_many_cells", message, "/rows", rows * each))

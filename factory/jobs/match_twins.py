@@ -42,10 +42,8 @@ def match_twins(
         return Reuse()
     _one_at_a_time(session, tenant, wait=not job_ids)
     other = aliased(Job)
-    if job_ids:
-        new, outside = Job.id.in_(job_ids), other.id.not_in(job_ids)
-    else:
-        new, outside = Job.batch_id == batch_id, other.batch_id.is_distinct_from(batch_id)
+    new: ColumnElement[bool] = Job.id.in_(job_ids) if job_ids else Job.batch_id == batch_id
+    outside: ColumnElement[bool] = other.id.not_in(job_ids) if job_ids else other.batch_id.is_distinct_from(batch_id)
     waits = [Job.tenant == tenant, Job.status == JobStatus.QUEUED.value, Job.twin_id.is_(None)]
     mine = select(*COLUMNS).where(new, *waits).cte("mine")
     pairs = pair(mine, other, outside, now)

@@ -53,7 +53,8 @@ def settle_twins(
     session: Session, now: ColumnElement[Any], *, batch_id: uuid.UUID | None = None, job_id: uuid.UUID | None = None
 ) -> Settled:
     """At most AT_ONCE of each kind. A new order asks only for its own deliveries, by `batch_id` or `job_id`; upkeep asks for all."""
-    whose = [column == value for column, value in ((Job.batch_id, batch_id), (Job.id, job_id)) if value is not None]
+    whose: list[ColumnElement[bool]] = [] if batch_id is None else [Job.batch_id == batch_id]
+    whose += [] if job_id is None else [Job.id == job_id]
     delivered = change_status(
         session,
         pick(
