@@ -40,7 +40,8 @@ def reopen(session: Session, batch_ids: Collection[uuid.UUID]) -> None:
     """Before jobs of ended batches wait again, in the same transaction: the row's lock keeps `end_batches` from ending them meanwhile."""
     if batch_ids:
         locked = select(Batch.id).where(Batch.id.in_(batch_ids)).order_by(Batch.id).with_for_update(key_share=True)
-        session.execute(update(Batch).where(Batch.id.in_(locked)).values(ended_at=null()))
+        reopened = update(Batch).where(Batch.id.in_(locked)).values(ended_at=null())
+        session.execute(reopened.execution_options(synchronize_session=False))
 
 
 def _without_open_jobs(session: Session, after: uuid.UUID) -> Sequence[Any]:

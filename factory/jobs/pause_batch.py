@@ -47,7 +47,9 @@ def pause_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor)
     is_open = select(Job.id).where(Job.batch_id == batch_id, Job.status.in_(OPEN)).exists()
     mine = [Batch.tenant == tenant, Batch.id == batch_id, Batch.ended_at.is_(None), Batch.paused_at.is_(None), is_open]
     with db.transaction() as session:
-        if session.scalars(update(Batch).where(*mine).values(paused_at=now).returning(Batch.id)).first():
+        if session.scalars(
+            update(Batch).where(*mine).values(paused_at=now).returning(Batch.id).execution_options(synchronize_session=False)
+        ).first():
             _log(session, now, AuditAction.BATCH_PAUSED, tenant, batch_id, actor)
     return _hold(db, batch_id)
 
@@ -57,7 +59,9 @@ def resume_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor
     now = db.now()
     mine = [Batch.tenant == tenant, Batch.id == batch_id, Batch.paused_at.is_not(None)]
     with db.transaction() as session:
-        if session.scalars(update(Batch).where(*mine).values(paused_at=null()).returning(Batch.id)).first():
+        if session.scalars(
+            update(Batch).where(*mine).values(paused_at=null()).returning(Batch.id).execution_options(synchronize_session=False)
+        ).first():
             _log(session, now, AuditAction.BATCH_RESUMED, tenant, batch_id, actor)
     return _release(db, tenant, batch_id)
 
