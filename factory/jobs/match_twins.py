@@ -19,6 +19,7 @@ from factory.jobs.change_status import JOBS
 from factory.jobs.expire_assets import MARGIN, is_due
 
 LANES = [lane.value for lane in Lane]  # the one that waits least comes first
+REUSED = (JobStatus.QUEUED.value, JobStatus.SUCCEEDED.value)  # of a job with a twin: it will be delivered, or was
 COLUMNS = (Job.id, Job.tenant, Job.spec_sha256, Job.lane, Job.batch_id, Job.hold, Job.not_before)
 
 
@@ -68,10 +69,13 @@ def known_specs(session: Session, now: ColumnElement[Any], *, tenant: str, specs
 
 def count_reused(session: Session, batch_id: uuid.UUID) -> Reuse:
     """What a batch did not have to draw, read off its jobs."""
-    mine = select(func.count(), func.coalesce(func.sum(Job.cost), 0.0)).where(
-        Job.batch_id == batch_id, Job.twin_id.is_not(None), Job.superseded.is_(False)
-    )
-    reused, seconds = session.execute(mine).one()
+    mine: list[ColumnElement[bool]] = [
+        Job.batch_id == batch_id,
+        Job.twin_id.is_not(None),
+        Job.superseded.is_(False),
+        Job.status.in_(REUSED),
+    ]
+    reused, seconds = session.execute(select(func.count(), func.coalesce(func.sum(Job.cost), 0.0)).where(*mine)).one()
     return Reuse(reused, float(seconds))
 
 
