@@ -63,7 +63,7 @@ def _first_asset(db: Database, tenant: str, data: Mapping[str, Any]) -> Asset | 
     kind, name = data.get("object"), data.get("id")
     if kind not in {"job", "batch"} or not name:
         return None
-    which = Job.id if kind == "job" else Job.batch_id
+    which: Any = Job.id if kind == "job" else Job.batch_id
     statement = (
         select(Asset)
         .join(Job, Asset.job_id == func.coalesce(Job.twin_id, Job.id))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import certifi
 import httpcore
 
 from factory.errors import Transient
@@ -57,7 +58,7 @@ class Courier:
     ) -> None:
         self.reach, self.deadline = reach, deadline
         self._resolver = resolver
-        self._trust = trust or ssl.create_default_context()
+        self._trust = trust or _usual_trust()
 
     def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer:
         """The name is resolved once, and only what was checked is dialled. Raises Invalid (url_not_allowed), Unreachable."""
@@ -109,6 +110,13 @@ class Courier:
                     break
             named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
             return Answer(response.status, named, bytes(body[:MOST]), round(time.monotonic() - started, 3))
+
+
+def _usual_trust() -> ssl.SSLContext:
+    """What this machine trusts, a company's own authority included, and the usual list where a machine has none."""
+    trust = ssl.create_default_context()
+    trust.load_verify_locations(certifi.where())
+    return trust
 
 
 def _resolve_into(found: list[Any], resolver: Resolver, host: str) -> None:

@@ -2,7 +2,9 @@
 
 import itertools
 import socket
+import ssl
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from factory.notify.courier import Courier, Unreachable
 from factory.notify.guard import PUBLIC, Reach, check_addresses, check_url, is_public, read_networks
 from tests.receiver import HERE, running_receiver
 
+CERTIFICATE = Path(__file__).parent / "hooks.example.com.pem"  # made for this test and trusted by nobody else
 HOSTILE = [
     "",
     "hooks.example.com",
@@ -240,6 +243,18 @@ def test_names_without_answer_or_with_a_late_one_are_unreachable():
 def test_the_second_address_is_tried_when_the_first_does_not_listen(receiver):
     courier = Courier(HERE, resolver=lambda _: ["127.0.0.99", "127.0.0.1"])
     assert send(courier, f"http://two.example.com:{receiver.server_port}/ok").status == 204
+
+
+def test_tls_asks_for_the_name_and_its_certificate_must_be_for_it():
+    """The pinned address changes where we dial, not whom we expect there."""
+    trust = ssl.create_default_context(cafile=CERTIFICATE)
+    courier = Courier(HERE, resolver=lambda _: ["127.0.0.1"], trust=trust)
+    with running_receiver(CERTIFICATE) as server:
+        assert send(courier, f"https://hooks.example.com:{server.server_port}/ok").status == 204
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            send(courier, f"https://other.example.com:{server.server_port}/ok")
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            send(Courier(HERE, resolver=lambda _: ["127.0.0.1"]), f"https://hooks.example.com:{server.server_port}/ok")
 
 
 def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):
