@@ -156,13 +156,15 @@ def _take_places(session: Session, tenant: str, demand: Demand) -> Tags:
 
 
 def _lock(session: Session, tenant: str, lane: Lane, members: list[str]) -> Mapping[str, float]:
-    """What each was given so far. The tenant's row comes first: whoever holds it has the others."""
+    """What each was given so far. The tenant's row is locked first, here as everywhere: '' comes before every name."""
     mine = select(SHARES.c.member, SHARES.c.finish).where(SHARES.c.tenant == tenant, SHARES.c.lane == lane.value)
-    rows = [{"tenant": tenant, "lane": lane.value, "member": member, "finish": 0.0} for member in members]
-    session.execute(insert(SHARES).on_conflict_do_nothing(), rows[:1])
-    session.execute(mine.where(SHARES.c.member == TENANT).with_for_update())
-    session.execute(insert(SHARES).on_conflict_do_nothing(), rows[1:])
-    return dict(session.execute(mine.where(SHARES.c.member.in_(members))).tuples())
+    locked = mine.where(SHARES.c.member.in_(members)).order_by(SHARES.c.member).with_for_update()
+    found = dict(session.execute(locked).tuples())
+    if len(found) < len(members):
+        rows = [{"tenant": tenant, "lane": lane.value, "member": member, "finish": 0.0} for member in members]
+        session.execute(insert(SHARES).on_conflict_do_nothing(), rows)
+        found = dict(session.execute(locked).tuples())
+    return found
 
 
 def _weights(session: Session, tenant: str, members: list[str]) -> Mapping[str, float]:
