@@ -26,13 +26,12 @@ from factory.api.rows import read_order
 from factory.api.uploads import KINDS as KINDS_OF_ORDERS
 from factory.api.uploads import read_upload
 from factory.db import Database
-from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.apply_catalogue import Prepared, apply_catalogue, prepare_catalogue
-from factory.jobs.find_batches import FoundBatch, count_jobs
+from factory.jobs.find_batches import batch_in
 from factory.jobs.match_twins import count_reused
 from factory.jobs.plan_catalogue import CellState, Plan, PlannedCell, plan_catalogue
 from factory.jobs.quote import Quote, quote_order
@@ -100,7 +99,7 @@ def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, o
         }
         if applied.batch_id is None:
             return Answer(200, body)
-        found = FoundBatch(session.get_one(Batch, applied.batch_id), count_jobs(session, applied.batch_id))
+        found = batch_in(session, tenant=caller.tenant, name=str(applied.batch_id), now=now)
         reused = count_reused(session, applied.batch_id)
         body |= {"reused": reused.reused, "gpu_seconds_saved": round(reused.gpu_seconds, 3)}
         return Answer(202, body | {"batch": represent.batch(found, links)})
