@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("chain", "gpu_idle")
+BENCHMARKS = ("chain", "gpu_idle", "claim_cost", "first_picture", "ingest")
 
 
 def main() -> int:

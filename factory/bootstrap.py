@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from factory.db import Database
 from factory.domain.checkpoint import Checkpoint
+from factory.domain.offpeak import is_offpeak
 from factory.jobs.admit import Admission, Limits
 from factory.jobs.checkpoints import list_checkpoints
+from factory.jobs.compose_message import Mailroom
 from factory.jobs.end_attempt import RetryRules
 from factory.jobs.finishing_line import Stations
 from factory.jobs.gpu_worker import GpuWorker
@@ -19,6 +21,9 @@ from factory.jobs.lease_keeper import LeaseKeeper
 from factory.jobs.loras import list_loras
 from factory.jobs.picture_journal import PictureJournal
 from factory.jobs.waiting_room import WaitingRoom
+from factory.notify.courier import Courier
+from factory.notify.feishu_pictures import FeishuPictures
+from factory.notify.guard import Reach, read_networks
 from factory.postprocess.chain import Chain
 from factory.postprocess.digest import Digest
 from factory.postprocess.encode import Encode
@@ -86,6 +91,14 @@ def build_admission(settings: Settings, db: Database, rules: PromptRules) -> Cal
     return admission
 
 
+def build_mailroom(settings: Settings) -> Mailroom:
+    """What sends webhooks, and may reach what the settings say."""
+    courier = Courier(Reach(read_networks(settings.webhook_networks), plain_http=settings.webhook_plain_http))
+    secret = settings.feishu_app_secret.get_secret_value()
+    pictures = FeishuPictures(courier, settings.feishu_app_id, secret) if settings.feishu_app_id else None
+    return Mailroom(courier, build_storage(settings), settings.link_seconds, pictures)
+
+
 def retry_rules(settings: Settings) -> RetryRules:
     return RetryRules(settings.max_transient_failures, timedelta(seconds=settings.retry_base_seconds))
 
@@ -121,4 +134,13 @@ def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorke
         rules=retry_rules(settings),
         journal=journal,
     )
-    return GpuWorker(Gpu(cache, name), stations, name=name, lease=lease, threads=settings.finishing_threads)
+    hours = settings.offpeak_windows, settings.timezone
+    is_offpeak(datetime.now(UTC), *hours)  # unreadable ones fail here, not in the night
+    return GpuWorker(
+        Gpu(cache, name),
+        stations,
+        name=name,
+        lease=lease,
+        threads=settings.finishing_threads,
+        is_offpeak=lambda: is_offpeak(datetime.now(UTC), *hours),
+    )

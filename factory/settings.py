@@ -48,14 +48,22 @@ class Settings(BaseSettings):
     max_side: int = Field(1024, description="pixels; larger orders are refused")
     max_prompt_characters: int = 2000
     max_rows: int = Field(100_000, description="rows in one batch")
+    cny_per_gpu_hour: float = Field(20.0, ge=0, description="what a GPU hour costs you; quotes multiply by it")
     default_max_queued: int = Field(200_000, ge=0, description="rows that a tenant may queue unless its allowance says otherwise")
-    offpeak_windows: str = Field("22:00-08:00", description="when jobs of priority offpeak are drawn, as 22:00-08:00; several with commas; empty = always")
+    offpeak_windows: str = Field("22:00-08:00", description="when priority offpeak is drawn; several with commas; empty = always")
     timezone: str = Field("Asia/Shanghai", description="of the off-peak windows")
     max_body_bytes: int = Field(50 * 1024 * 1024)
     policy_file: Path | None = Field(None, description="prompt rules; default: the ones in the package")
     label_text: str = "AI生成"
     labels_file: Path | None = Field(None, description="looks of the visible label, per profile and tenant; default: built in")
     provider_code: str = Field("", description="27 characters of TC260-PG-20252A; left out of the label while empty")
+
+    webhook_networks: str = Field(
+        "", description="inner networks that webhooks may reach on any port, as 127.0.0.0/8, 10.1.0.0/16; empty = public addresses only"
+    )
+    webhook_plain_http: bool = Field(False, description="webhooks may also go to http on port 80")
+    feishu_app_id: str = Field("", description="an app that uploads thumbnails for Feishu's cards; without it they have no picture")
+    feishu_app_secret: SecretStr = SecretStr("")
 
     flower_user: str = "ops"
     flower_password: SecretStr | None = None

@@ -8,7 +8,24 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from factory import __version__, bootstrap
-from factory.api import assets, audit, batches, checkpoints, dead_letters, files, health, jobs, metrics_page
+from factory.api import (
+    assets,
+    audit,
+    batches,
+    catalogues,
+    checkpoints,
+    collecting,
+    dead_letters,
+    files,
+    health,
+    jobs,
+    mappings,
+    metrics_page,
+    queue,
+    steering,
+    templates,
+    webhooks,
+)
 from factory.api.body_limit import BodyLimit
 from factory.api.deps import Doorkeeper, no_nul
 from factory.api.http_metrics import HttpMetrics
@@ -19,7 +36,8 @@ from factory.api.security_headers import SecurityHeaders
 from factory.api.unexpected import Unexpected
 from factory.settings import Settings
 
-ROUTES = (jobs, batches, assets, checkpoints, dead_letters, audit, files, health, metrics_page)
+ORDERS = (queue, jobs, catalogues, batches, steering, collecting, templates, mappings, webhooks)
+ROUTES = (*ORDERS, assets, checkpoints, dead_letters, audit, files, health, metrics_page)
 POOL = 10
 
 

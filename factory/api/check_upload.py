@@ -30,6 +30,7 @@ class CheckedUpload:
     head: BatchHead
     prepared: PreparedBatch
     mapping: dict[str, str]
+    max_queued: int
 
 
 def check_upload(db: Database, caller: Caller, admission: Callable[[], Admission], upload: Upload, query: dict[str, Any]) -> CheckedUpload:
@@ -50,7 +51,7 @@ def check_upload(db: Database, caller: Caller, admission: Callable[[], Admission
         if _for_rows(said_late) == _for_rows(head):
             if fault:
                 raise fault
-            return CheckedUpload(said_late, prepared, mapping)
+            return CheckedUpload(said_late, prepared, mapping, base.limits.max_queued)
         head = said_late
 
 

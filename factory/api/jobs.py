@@ -35,7 +35,12 @@ from factory.jobs.read_audit import AuditFilter, list_events
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 Name = Annotated[str, Path(max_length=128, description="our id, or the client's own")]
 OwnId = Annotated[str, Path(pattern=EXTERNAL_ID, description="the client's own id")]
-DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": JobOrder.model_json_schema()}}}}
+DOC: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$id": "urn:content-factory:schema:job", **JobOrder.model_json_schema()}}},
+    }
+}
 
 
 @router.post("", status_code=202, openapi_extra=DOC)

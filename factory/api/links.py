@@ -25,7 +25,7 @@ class Links:
     def job(self, job_id: uuid.UUID, batch_id: uuid.UUID | None, asset: Asset | None) -> dict[str, str]:
         """Nothing points at a picture before it is delivered."""
         here = self.to("jobs", job_id)
-        found = {"self": here, "events": f"{here}/events", "cancel": f"{here}/cancel"}
+        found = {"self": here, **{name: f"{here}/{name}" for name in ("events", "cancel", "explain", "lineage")}}
         if batch_id:
             found["batch"] = self.to("batches", batch_id)
         if asset:
@@ -34,7 +34,8 @@ class Links:
 
     def batch(self, batch_id: uuid.UUID) -> dict[str, str]:
         here = self.to("batches", batch_id)
-        return {"self": here, "jobs": f"{here}/jobs", "events": f"{here}/events", "cancel": f"{here}/cancel"}
+        found = {"self": here, "manifest": f"{here}/manifest.csv", "archive": f"{here}/archive.zip"}
+        return found | {name: f"{here}/{name}" for name in ("jobs", "events", "cancel", "pause", "resume", "priority", "retry")}
 
     def permanent(self, asset: Asset) -> str:
         """Asks for the key and forwards to a fresh signed link; valid as long as the asset is kept."""

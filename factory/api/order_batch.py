@@ -15,13 +15,12 @@ from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
 from factory.api.uploads import Upload
 from factory.db import Database
-from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.errors import NotFound
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.column_mappings import save_mapping
-from factory.jobs.find_batches import FoundBatch, count_jobs, find_own_batch
+from factory.jobs.find_batches import batch_in, find_own_batch
 from factory.jobs.submit_batch import submit_batch
 
 
@@ -47,11 +46,15 @@ def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, o
     head = checked.head
 
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
-        batch_id = submit_batch(session, now, caller, head.as_order(), checked.prepared, request_sha256=once.request_sha256)
+        prepared = checked.prepared
+        batch_id = submit_batch(
+            session, now, caller, head.as_order(), prepared, request_sha256=once.request_sha256, max_queued=checked.max_queued
+        )
         if head.remember is not None:
             save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
-        found = FoundBatch(session.get_one(Batch, batch_id), count_jobs(session, batch_id))
-        return Answer(202, represent.batch(found, links, warnings=upload.warnings))
+        found = batch_in(session, tenant=caller.tenant, name=str(batch_id), now=now)
+        cut = {"next_row": prepared.next_row} if prepared.next_row else {}
+        return Answer(202, {**represent.batch(found, links, warnings=upload.warnings), **cut})
 
     return act
 

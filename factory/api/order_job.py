@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,17 +14,20 @@ from factory.api import represent
 from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
 from factory.api.problems import Malformed
+from factory.api.rate_limits import limit_headers
 from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, NotFound, Problem, Refused
-from factory.jobs.admit import Admission, Admitted, admit
+from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_jobs import FoundJob, find_own_job
 from factory.jobs.log_refusal import log_refusal
+from factory.jobs.require_room import require_room
 from factory.jobs.submit_job import submit_job
+from factory.jobs.templates import template_finder
 
 REFUSED = 422
 
@@ -47,11 +51,12 @@ def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], 
         return _present(db, links, order.external_id, once) if order.external_id else None
 
     def prepare() -> tuple[str | None, Act]:
-        admitted = admit(order, admission())
+        rules = replace(admission(), templates=template_finder(db, caller))
+        admitted = admit(order, rules)
         if admitted.refusal:
             # Not under the order's own id: with another prompt it may be ordered yet.
             return None, _refuse(caller, admitted, admitted.refusal)
-        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once)
+        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once, rules.limits)
 
     answer = order_once(db, once, prepare=prepare, existing=existing)
     if answer.status_code == REFUSED:
@@ -67,10 +72,12 @@ def _refuse(caller: Caller, admitted: Admitted, refusal: Refused) -> Act:
     return act
 
 
-def _act(caller: Caller, admitted: Admitted, links: Links, once: Once) -> Act:
+def _act(caller: Caller, admitted: Admitted, links: Links, once: Once, limits: Limits) -> Act:
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
+        room = require_room(session, now, tenant=caller.tenant, user=admitted.order.user or "", default=limits.max_queued)
         job_id = submit_job(session, now, caller, admitted, request_sha256=once.request_sha256)
-        return Answer(202, represent.job(FoundJob(session.get_one(Job, job_id), None), links))
+        body = represent.job(FoundJob(session.get_one(Job, job_id), None), links)
+        return Answer(202, body, headers=limit_headers(limit=room.limit, room=room.left - 1))
 
     return act
 

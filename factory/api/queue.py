@@ -22,6 +22,7 @@ from factory.jobs.allowances import HEAVIEST, MOST, Grant, allowance_of, list_al
 from factory.jobs.checkpoints import HOUSE
 from factory.jobs.explain import Explanation, explain
 from factory.jobs.lanes import LaneView, pause_lane, resume_lane
+from factory.jobs.opening_hours import opening_hours
 from factory.jobs.queue_state import queue_state
 
 router = APIRouter(prefix="/api/v1", tags=["queue"])
@@ -57,7 +58,8 @@ class GrantBody(BaseModel):
 def get_explanation(name: Name, caller: Reader, db: Db, settings: Config) -> Response:
     """Why it waits, how many go before it, when it may begin, and what would change that."""
     silence = timedelta(seconds=settings.lease_seconds)
-    return Json(explanation(explain(db, tenant=caller.tenant, name=name, silence=silence)))
+    hours = opening_hours(settings.offpeak_windows, settings.timezone)
+    return Json(explanation(explain(db, tenant=caller.tenant, name=name, silence=silence, opens_at=hours)))
 
 
 @router.get("/queue")

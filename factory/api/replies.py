@@ -17,7 +17,7 @@ Look = Callable[[], tuple[dict[str, Any], bool]]
 
 async def reply(request: Request, answer: Answer, look: Callable[[str], Look], patience: float) -> Response:
     """`look` gets the id of what was ordered. A repeat says so in `Idempotent-Replayed`."""
-    headers = {"Location": answer.body["links"]["self"]}
+    headers = {"Location": answer.body["links"]["self"], **answer.headers}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
     if not patience:

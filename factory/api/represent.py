@@ -19,8 +19,11 @@ from factory.jobs.find_batches import FoundBatch
 from factory.jobs.find_jobs import FoundJob
 
 
+JOB_MOMENTS = ("created_at", "not_before", "deadline", "started_at", "finished_at", "expires_at", "dead_lettered_at")
+
+
 def job(found: FoundJob, links: Links) -> dict[str, Any]:
-    row, asset = found.job, found.asset
+    row, asset = found.job, found.asset if found.asset and found.asset.deleted_at is None else None
     return {
         "object": "job",
         "id": str(row.id),
@@ -32,10 +35,17 @@ def job(found: FoundJob, links: Links) -> dict[str, Any]:
         "sku": row.sku,
         "project": row.project,
         "model": row.checkpoint,
-        "priority": row.lane,
+        "priority": row.priority,
+        "hold": row.hold,
+        "template": row.template,
+        "cell": row.cell,
+        "reused": row.twin_id is not None and row.status == JobStatus.SUCCEEDED.value,
+        "twin_id": plain(row.twin_id),
+        "retry_of": plain(row.retry_of),
+        "superseded": row.superseded,
         "attempt": row.attempt,
         **_labels(row),
-        **{name: plain(getattr(row, name)) for name in ("created_at", "started_at", "finished_at", "expires_at", "dead_lettered_at")},
+        **{name: plain(getattr(row, name)) for name in JOB_MOMENTS},
         "requested": row.requested,
         "effective": {name: value for name, value in row.spec.items() if value is not None},
         "warnings": row.warnings,
@@ -76,11 +86,20 @@ def batch(found: FoundBatch, links: Links, *, warnings: list[dict[str, Any]] | N
         "external_id": row.external_id,
         "status": found.status,
         "project": row.project,
+        "catalogue": row.catalogue,
+        "template": row.template,
+        "priority": row.priority,
+        "retention": row.retention,
         "counts": counts,
         "total": row.rows_accepted,
         "done": done,
         "rows_accepted": row.rows_accepted,
         "rows_refused": row.rows_refused,
+        "reused": found.reuse.reused,
+        "gpu_seconds_saved": round(found.reuse.gpu_seconds, 3),
+        "rate_per_min": found.pace.per_minute,
+        "finish": {"p50": plain(found.pace.finish.p50), "p90": plain(found.pace.finish.p90)} if found.pace.finish else None,
+        **{name: plain(getattr(row, name)) for name in ("deadline", "paused_at", "ended_at")},
         **({"row_errors": row.row_errors} if with_errors else {}),
         **_labels(row),
         "created_at": plain(row.created_at),

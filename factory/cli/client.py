@@ -39,6 +39,9 @@ class Client:
         headers = {"Idempotency-Key": once or str(uuid.uuid4()), **content.pop("headers", {})}
         return self._ask("POST", path, params=_given(params or {}), headers=headers, **content).json()
 
+    def delete(self, path: str) -> None:
+        self._ask("DELETE", path)
+
     def pages(self, path: str, *, limit: int, **params: Any) -> Iterator[dict[str, Any]]:
         """Rows of a list, page after page, at most `limit` of them; 0 = all."""
         left, cursor = limit or 10**12, None

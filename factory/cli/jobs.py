@@ -9,8 +9,10 @@ import typer
 from factory.cli.exit_codes import Failed, OneLineErrors, Usage
 from factory.cli.output import Json, count, moment, print_json, print_table, status
 from factory.cli.own_ids import our_id
+from factory.cli.queue import explain
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, show, cancel and replay jobs.")
+app.command()(explain)
 Limit = Annotated[int, typer.Option(min=0, help="Newest first; 0 = all.")]
 
 

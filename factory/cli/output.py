@@ -64,6 +64,7 @@ STATUS_STYLE = {
     "completed": "green",
     "ok": "green",
     "running": "cyan",
+    "paused": "yellow",
     "queued": "blue",
     "partially_completed": "yellow",
     "warning": "yellow",

@@ -120,6 +120,8 @@ class RunningStack:
             "FACTORY_LINK_SECRET": secret(self.home.folder, "link"),
             "FACTORY_DATA_DIR": str(self.home.folder / "node"),
             "FACTORY_CHECKPOINTS_DIR": str(self.home.checkpoints),
+            "FACTORY_WEBHOOK_NETWORKS": "127.0.0.0/8",
+            "FACTORY_LORAS_DIR": str(self.home.folder / "loras"),
             "FACTORY_FLOWER_USER": FLOWER_USER,
             "FACTORY_FLOWER_PASSWORD": secret(self.home.folder, "flower"),
             "FACTORY_FLOWER_PORT": str(self.ports["flower"]),
@@ -151,6 +153,7 @@ class RunningStack:
 
     def _register(self, engine: str) -> None:
         from factory.cli.checkpoint_files import register_folder, warning
+        from factory.cli.demo_loras import register_demo_loras
         from factory.db import Database
 
         db = Database(self.stack.postgres.app_url, pool_size=1)
@@ -159,6 +162,7 @@ class RunningStack:
             added = register_folder(db, folder, engine=engine, native_side=256, operator=operator(), if_changed=True, force=True)
             if added.stranded:
                 self.say(f"WARNING: {warning(added.name, added.stranded)}. Order them again, or put the old files back")
+            register_demo_loras(db, private_folder(self.home.folder / "loras"), operator=operator())
         finally:
             db.close()
 

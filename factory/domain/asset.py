@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from factory.domain.row import Row, new_id
@@ -15,7 +15,13 @@ class Asset(Row):
     """`key` names the object of the attempt that counts; `filename` is what people see."""
 
     __tablename__ = "assets"
-    __table_args__ = (UniqueConstraint("job_id"), UniqueConstraint("key"), Index(None, "tenant", "id"), Index(None, "batch_id"))
+    __table_args__ = (
+        UniqueConstraint("job_id"),
+        UniqueConstraint("key"),
+        Index(None, "tenant", "id"),
+        Index(None, "batch_id"),
+        Index("assets_kept_idx", "created_at", postgresql_where=text("deleted_at IS NULL")),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     tenant: Mapped[str]

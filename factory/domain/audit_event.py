@@ -36,6 +36,7 @@ class AuditAction(StrEnum):
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
     JOB_REUSED = "job.reused"
+    JOB_REPRIORITISED = "job.reprioritised"
     ASSET_EXPIRED = "asset.expired"
     LANE_PAUSED = "lane.paused"
     LANE_RESUMED = "lane.resumed"
@@ -45,6 +46,7 @@ class AuditAction(StrEnum):
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_ROTATED = "webhook.rotated"
     WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_ENABLED = "webhook.enabled"
     PROMPT_REJECTED = "prompt.rejected"
     KEY_CREATED = "key.created"
@@ -68,6 +70,7 @@ class AuditEvent(Row):
         Index(None, "tenant", "id"),
         Index(None, "job_id", "id"),
         Index(None, "tenant", "action", "id"),
+        Index(None, "tx", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

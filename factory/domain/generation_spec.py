@@ -52,7 +52,9 @@ class GenerationSpec(BaseModel):
     @property
     def sha256(self) -> str:
         """Equal for two orders that must give the same picture with the same label. Under which rules they were taken does not count."""
-        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json", exclude={"policy_version"}), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(
+            orjson.dumps(self.model_dump(mode="json", exclude={"policy_version"}), option=orjson.OPT_SORT_KEYS)
+        ).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -37,7 +37,7 @@ class Job(CustomerLabels, Row):
         Index("jobs_waiting_by_lora_idx", "lane", "checkpoint", "lora_key", "vft", "id", postgresql_where=WAITING),
         Index("jobs_waiting_by_turn_idx", "tenant", "lane", "checkpoint", "turn", "id", postgresql_where=WAITING),
         Index("jobs_waiting_idx", "lane", "vft", "id", postgresql_where=WAITING),
-        Index("jobs_held_idx", "hold", "tenant", "vft", "id", postgresql_where=text("hold IS NOT NULL")),
+        Index("jobs_held_idx", "hold", "tenant", "lane", "turn", "id", postgresql_where=text("hold IS NOT NULL")),
         Index("jobs_scheduled_idx", "not_before", postgresql_where=text("hold = 'scheduled'")),
         Index("jobs_twins_idx", "twin_id", postgresql_where=text("twin_id IS NOT NULL")),
         Index("jobs_cells_idx", "tenant", "cell", "id", postgresql_where=text("cell IS NOT NULL")),

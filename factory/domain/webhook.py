@@ -36,7 +36,7 @@ class WebhookDelivery(Row):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id", "replay"),
-        Index("webhook_deliveries_due_idx", "due_at", postgresql_where=text("ended_at IS NULL")),
+        Index("webhook_deliveries_due_idx", "endpoint_id", "due_at", postgresql_where=text("ended_at IS NULL")),
         Index(None, "tenant", "id"),
     )
 
@@ -56,9 +56,10 @@ class WebhookDelivery(Row):
 
 
 class WebhookCursor(Row):
-    """One row: every event up to `event_id` has its deliveries."""
+    """One row: every event up to (`tx`, `event_id`) has its deliveries."""
 
     __tablename__ = "webhook_cursor"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    tx: Mapped[int] = mapped_column(BigInteger)
     event_id: Mapped[int] = mapped_column(BigInteger)

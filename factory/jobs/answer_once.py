@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,7 @@ class Answer:
     status_code: int
     body: dict[str, Any]
     replayed: bool = field(default=False, compare=False)
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)  # of this moment: not stored
 
 
 Act = Callable[[Session, ColumnElement[Any]], Answer]

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, DateTime, literal, select, text
 from sqlalchemy.orm import Session
 
 from factory.domain.forecast import Flow, Line
 from factory.domain.share import Allowance
 from factory.domain.status import Lane
 from factory.jobs.lanes import paused_lanes
-from factory.jobs.queue_state import SILENCE, live_workers
+from factory.jobs.queue_state import SILENCE
+from factory.jobs.worker_presence import workers_alive
 
 # What a tenant has waiting lies between the mark of the lane and the finish of its last job, stretched by its weight.
 WAITING = text("""
@@ -71,7 +72,7 @@ def read_backlog(session: Session, now: ColumnElement[Any], *, tenant: str, sile
     own = session.get(Allowance, (tenant, ""))
     return Backlog(
         moment=moment,
-        workers=len(live_workers(session, moment, silence)),
+        workers=len(workers_alive(session, literal(moment, DateTime(timezone=True)), within=silence)),
         paused=frozenset(paused_lanes(session)),
         flows=flows,
         weight=own.weight if own else 1.0,

@@ -21,8 +21,8 @@ class Waiting:
 def count_waiting(db: Database) -> Waiting:
     """Counts from the partial indexes only; finished jobs are never counted."""
     statement = text(
-        "SELECT (SELECT count(*) FROM jobs WHERE status = 'queued'), (SELECT count(*) FROM jobs WHERE status = 'running'),"
-        " (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM jobs WHERE status = 'queued')"
+        "SELECT (SELECT count(*) FROM jobs WHERE status = 'queued' AND hold IS NULL), (SELECT count(*) FROM jobs WHERE status = 'running'),"
+        " (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM jobs WHERE status = 'queued' AND hold IS NULL)"
     )
     with db.transaction() as session:
         queued, running, oldest = session.execute(statement).one()

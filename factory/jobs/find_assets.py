@@ -18,6 +18,8 @@ def find_asset(db: Database, *, tenant: str, asset_id: uuid.UUID) -> Asset:
         asset = session.scalars(select(Asset).where(Asset.tenant == tenant, Asset.id == asset_id)).first()
     if asset is None:
         raise NotFound(f"no asset {asset_id} belongs to your tenant")
+    if asset.deleted_at:
+        raise NotFound(f"asset {asset_id} was deleted on {asset.deleted_at:%Y-%m-%d}: its retention has ended", code="asset_expired")
     return asset
 
 

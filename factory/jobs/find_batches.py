@@ -16,6 +16,7 @@ from factory.domain.job import Job
 from factory.domain.status import Hold, JobStatus
 from factory.errors import NotFound
 from factory.jobs.label_filter import LabelFilter
+from factory.jobs.match_twins import REUSED, Reuse
 from factory.jobs.named import named
 from factory.jobs.pace import UNKNOWN, WINDOW, Pace, measure
 
@@ -29,6 +30,7 @@ class FoundBatch:
     batch: Batch
     counts: dict[str, int]
     pace: Pace = UNKNOWN
+    reuse: Reuse = Reuse()
 
     @property
     def is_done(self) -> bool:
@@ -118,6 +120,8 @@ def _progress(session: Session, batches: Sequence[uuid.UUID], now: ColumnElement
             Job.status,
             func.count().label("jobs"),
             func.count().filter(Job.hold == Hold.TWIN.value).label("twins"),
+            func.count(Job.twin_id).label("reused"),
+            func.coalesce(func.sum(Job.cost).filter(Job.twin_id.is_not(None)), 0.0).label("saved"),
             func.count().filter(drawn, Job.finished_at > now - WINDOW).label("recent"),
             func.min(Job.started_at).label("first_start"),
             func.max(Job.not_before).filter(Job.hold == Hold.SCHEDULED.value).label("last_start"),
@@ -134,8 +138,10 @@ def _progress(session: Session, batches: Sequence[uuid.UUID], now: ColumnElement
 
 def _of_rows(batch: Batch, rows: Sequence[Row[Any]]) -> FoundBatch:
     counts = {row.status: row.jobs for row in rows}
+    kept = [row for row in rows if row.status in REUSED]
+    reuse = Reuse(sum(row.reused for row in kept), float(sum(row.saved for row in kept)))
     if is_done(counts):
-        return FoundBatch(batch, counts)
+        return FoundBatch(batch, counts, reuse=reuse)
     starts = [row.first_start for row in rows if row.first_start]
     open_jobs = counts.get(JobStatus.QUEUED.value, 0) + counts.get(JobStatus.RUNNING.value, 0)
     pace = measure(
@@ -145,4 +151,4 @@ def _of_rows(batch: Batch, rows: Sequence[Row[Any]]) -> FoundBatch:
         not_before=max((row.last_start for row in rows if row.last_start), default=None),
         now=rows[0].moment,
     )
-    return FoundBatch(batch, counts, Pace(pace.per_minute, None) if batch.paused_at else pace)
+    return FoundBatch(batch, counts, Pace(pace.per_minute, None) if batch.paused_at else pace, reuse)

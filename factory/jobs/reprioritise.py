@@ -123,5 +123,5 @@ def _if_offered(low: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _log(session: Session, now: ColumnElement[Any], tenant: str, actor: Actor, batch_id: uuid.UUID | None, detail: dict[str, Any]) -> None:
-    action = AuditAction.BATCH_REPRIORITISED
+    action = AuditAction.BATCH_REPRIORITISED if batch_id else AuditAction.JOB_REPRIORITISED
     log_event(session, now=now, tenant=tenant, actor=actor, action=action, batch_id=batch_id, detail=detail)

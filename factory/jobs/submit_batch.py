@@ -27,6 +27,8 @@ from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.log_event import log_event
 from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_of, numbers, submitted_events
 from factory.jobs.prepare_batch import PreparedBatch
+from factory.jobs.require_room import no_place, require_room
+from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.settle_twins import match_twins, settle_twins
 from factory.jobs.shares import Demand, Tag, Tags, count_kinds, places
 
@@ -54,12 +56,22 @@ class BatchOrder:
 
 
 def submit_batch(
-    session: Session, now: ColumnElement[Any], caller: Caller, order: BatchOrder, prepared: PreparedBatch, *, request_sha256: str
+    session: Session,
+    now: ColumnElement[Any],
+    caller: Caller,
+    order: BatchOrder,
+    prepared: PreparedBatch,
+    *,
+    request_sha256: str,
+    max_queued: int = DEFAULT_MAX_QUEUED,
 ) -> uuid.UUID:
     """Write the batch, its jobs and their events in the caller's transaction; returns the batch id.
 
-    Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted.
+    Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted; so are the last ones
+    if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none.
     """
+    room = require_room(session, now, tenant=caller.tenant, user=order.user or "", wanted=prepared.rows, default=max_queued)
+    prepared.cut(room.left, lambda number: no_place(number, room.left))
     taken = _taken(session, caller, prepared)
     accepted = prepared.rows - len(taken)
     if not accepted:
@@ -117,10 +129,13 @@ def _finish(
 def _taken(session: Session, caller: Caller, prepared: PreparedBatch) -> dict[str, int]:
     if not prepared.external_ids:
         return {}
-    # One array: a parameter for each would be more than the protocol's 65 535.
-    names = literal(list(prepared.external_ids), ARRAY(Text))
-    found = session.scalars(select(Job.external_id).where(Job.tenant == caller.tenant, Job.external_id == any_(names)))
-    return {name: prepared.external_ids[name] for name in found if name is not None}
+    taken: dict[str, int] = {}
+    for some in prepared.external_ids.chunks():
+        # One array: a parameter for each would be more than the protocol's 65 535.
+        names = literal(list(some), ARRAY(Text))
+        found = session.scalars(select(Job.external_id).where(Job.tenant == caller.tenant, Job.external_id == any_(names)))
+        taken |= {name: some[name] for name in found if name is not None}
+    return {name: number for name, number in taken.items() if prepared.next_row is None or number < prepared.next_row}
 
 
 def _already(number: int, name: str) -> Problem:

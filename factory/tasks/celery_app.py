@@ -14,13 +14,13 @@ from factory.settings import Settings, load_settings
 from factory.tasks import safe_qos
 
 GPU_QUEUE, CPU_QUEUE = "gpu", "cpu"
-UPKEEP_SECONDS = 5.0
+UPKEEP_SECONDS, LEARN_SECONDS, HOUR = 5.0, 60.0, 3600.0
 
 
 def make_app(settings: Settings) -> Celery:
     """Build the app; nothing is connected yet."""
     safe_qos.install()
-    app = Celery("factory", include=["factory.tasks.gpu", "factory.tasks.upkeep"])
+    app = Celery("factory", include=["factory.tasks.gpu", "factory.tasks.upkeep", "factory.tasks.webhooks"])
     app.conf.update(
         broker_url=settings.redis_url.get_secret_value(),
         broker_connection_retry_on_startup=True,
@@ -34,7 +34,7 @@ def make_app(settings: Settings) -> Celery:
         task_queues=[Queue(GPU_QUEUE), Queue(CPU_QUEUE)],
         task_default_queue=CPU_QUEUE,
         task_create_missing_queues=False,  # a typo in a queue name fails loudly
-        task_routes={"factory.generate": {"queue": GPU_QUEUE}, "factory.upkeep.*": {"queue": CPU_QUEUE}},
+        task_routes={"factory.generate": {"queue": GPU_QUEUE}, "factory.*.*": {"queue": CPU_QUEUE}},
         task_acks_late=True,
         task_reject_on_worker_lost=True,  # acks_late alone acknowledges what a dead child was doing
         task_time_limit=settings.shift_seconds + 600,  # a hung driver call: the child is replaced
@@ -74,6 +74,9 @@ def _schedule(settings: Settings) -> dict[str, Any]:
     # A beat that could not publish for a while must not flood the queue afterwards: old reminders expire.
     return {
         "upkeep": {"task": "factory.upkeep.tick", "schedule": UPKEEP_SECONDS, "options": {"expires": UPKEEP_SECONDS * 2}},
+        "learn": {"task": "factory.upkeep.learn", "schedule": LEARN_SECONDS, "options": {"expires": LEARN_SECONDS}},
+        "webhooks": {"task": "factory.webhooks.tick", "schedule": UPKEEP_SECONDS, "options": {"expires": UPKEEP_SECONDS}},
+        "forget_deliveries": {"task": "factory.webhooks.forget", "schedule": HOUR, "options": {"expires": HOUR}},
         "sweep": {"task": "factory.upkeep.sweep", "schedule": settings.sweep_seconds, "options": {"expires": settings.sweep_seconds}},
     }
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from factory.bootstrap import build_database, build_storage
 from factory.db import Database
 from factory.jobs.answer_once import forget_old_keys
 from factory.jobs.count_waiting import count_waiting
+from factory.jobs.end_batches import end_batches
+from factory.jobs.expire_assets import expire_assets
 from factory.jobs.expire_jobs import expire_jobs
+from factory.jobs.learn_speeds import learn_speeds
+from factory.jobs.opening_hours import closed_lanes, opening_hours
+from factory.jobs.pause_batch import converge_pauses
+from factory.jobs.raise_marks import raise_marks
+from factory.jobs.release_held import release_held
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
+from factory.jobs.settle_twins import settle_every_twin
 from factory.jobs.sweep_objects import sweep_objects
+from factory.jobs.worker_presence import forget_silent_workers
 from factory.settings import load_settings
 from factory.tasks.celery_app import app
 from factory.tasks.ring import BELL
@@ -25,18 +34,34 @@ def database() -> Database:
 @app.task(name="factory.upkeep.tick")
 def tick() -> dict[str, int]:
     """Every few seconds. Each part is safe to repeat and safe to run twice at once."""
-    requeued = requeue_lost_jobs(database(), max_lost_leases=load_settings().max_lost_leases)
-    expired = expire_jobs(database())
-    waiting = count_waiting(database()).queued
+    db, settings = database(), load_settings()
+    requeued = requeue_lost_jobs(db, max_lost_leases=settings.max_lost_leases)
+    expired = expire_jobs(db)
+    converge_pauses(db)
+    reused = settle_every_twin(db).delivered
+    hours = opening_hours(settings.offpeak_windows, settings.timezone)
+    release_held(db, closed=closed_lanes(hours, datetime.now(UTC)))
+    raise_marks(db)
+    ended = end_batches(db)
+    waiting = count_waiting(db).queued
     if waiting:
         BELL.ring_now(waiting)
-    return {"requeued": requeued.requeued, "dead_lettered": requeued.dead_lettered, "expired": expired, "waiting": waiting}
+    done = {"requeued": requeued.requeued, "dead_lettered": requeued.dead_lettered, "expired": expired, "reused": reused}
+    return {**done, "batches_ended": ended, "waiting": waiting}
+
+
+@app.task(name="factory.upkeep.learn")
+def learn() -> dict[str, int]:
+    """Each minute: how long pictures take, and which workers are gone."""
+    return {"speeds": learn_speeds(database()), "silent_workers": forget_silent_workers(database())}
 
 
 @app.task(name="factory.upkeep.sweep")
 def sweep() -> dict[str, int]:
     """Objects that no asset names, and answers to orders of yesterday."""
     settings = load_settings()
+    storage = build_storage(settings)
     forgotten = forget_old_keys(database())
-    swept = sweep_objects(database(), build_storage(settings), older_than=timedelta(seconds=settings.sweep_after_seconds))
-    return {"objects": swept, "idempotency_keys": forgotten}
+    retired = expire_assets(database(), storage)
+    swept = sweep_objects(database(), storage, older_than=timedelta(seconds=settings.sweep_after_seconds))
+    return {"objects": swept, "assets_expired": retired, "idempotency_keys": forgotten}

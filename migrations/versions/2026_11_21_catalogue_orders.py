@@ -27,7 +27,7 @@ JOB_INDEXES = {
     "jobs_waiting_by_checkpoint_idx": (["lane", "checkpoint", "vft", "id"], WAITING),
     "jobs_waiting_by_lora_idx": (["lane", "checkpoint", "lora_key", "vft", "id"], WAITING),
     "jobs_waiting_by_turn_idx": (["tenant", "lane", "checkpoint", "turn", "id"], WAITING),
-    "jobs_held_idx": (["hold", "tenant", "vft", "id"], "hold IS NOT NULL"),
+    "jobs_held_idx": (["hold", "tenant", "lane", "turn", "id"], "hold IS NOT NULL"),
     "jobs_scheduled_idx": (["not_before"], "hold = 'scheduled'"),
     "jobs_twins_idx": (["twin_id"], "twin_id IS NOT NULL"),
     "jobs_cells_idx": (["tenant", "cell", "id"], "cell IS NOT NULL"),
@@ -62,10 +62,10 @@ BATCH_COLUMNS = {
 
 def upgrade() -> None:
     for table, columns in (("jobs", JOB_COLUMNS), ("batches", BATCH_COLUMNS)):
-        for name, (kind, before) in columns.items():
+        for name, (kind, _) in columns.items():
             op.add_column(table, sa.Column(name, kind, nullable=True))
         filled = {name: before for name, (_, before) in columns.items() if before}
-        op.execute(f"UPDATE {table} SET " + ", ".join(f"{name} = {value}" for name, value in filled.items()))
+        op.execute(f"UPDATE {table} SET " + ", ".join(f"{name} = {value}" for name, value in filled.items()))  # noqa: S608 - our own constants
         for name in filled:
             op.alter_column(table, name, nullable=False)
     op.create_check_constraint(op.f("jobs_held_check"), "jobs", "hold IS NULL OR status = 'queued'")
@@ -75,17 +75,21 @@ def upgrade() -> None:
         op.create_index(name, "jobs", columns, postgresql_where=sa.text(where) if where else None)
     op.create_index("batches_open_idx", "batches", ["id"], postgresql_where=sa.text("ended_at IS NULL"))
     op.add_column("assets", sa.Column("deleted_at", MOMENT, nullable=True))
-    op.add_column("audit_events", sa.Column("tx", sa.BigInteger(), server_default=sa.text("pg_current_xact_id()::text::bigint"), nullable=False))
+    op.create_index("assets_kept_idx", "assets", ["created_at"], postgresql_where=sa.text("deleted_at IS NULL"))
+    op.add_column(
+        "audit_events", sa.Column("tx", sa.BigInteger(), server_default=sa.text("pg_current_xact_id()::text::bigint"), nullable=False)
+    )
+    op.create_index(op.f("audit_events_tx_id_idx"), "audit_events", ["tx", "id"])
     _create_queue_tables()
     _create_order_tables()
     _create_webhook_tables()
     for rights, tables in GRANTS.items():
         op.execute(f"GRANT {rights} ON {', '.join(tables)} TO {APP}")
     # Work of before goes on where it stood.
+    op.execute("INSERT INTO queue_marks SELECT lane, '', '', min(vft), min(vft), NULL FROM jobs WHERE status = 'queued' GROUP BY lane")
     op.execute(
-        "INSERT INTO queue_marks SELECT lane, '', '', min(vft), min(vft), NULL FROM jobs WHERE status = 'queued' GROUP BY lane"
+        "INSERT INTO webhook_cursor (id, tx, event_id) SELECT 1, pg_current_xact_id()::text::bigint, coalesce(max(id), 0) FROM audit_events"
     )
-    op.execute("INSERT INTO webhook_cursor SELECT 1, coalesce(max(id), 0) FROM audit_events")
 
 
 def _create_queue_tables() -> None:
@@ -219,11 +223,14 @@ def _create_webhook_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("webhook_deliveries_pkey")),
         sa.UniqueConstraint("endpoint_id", "event_id", "replay", name=op.f("webhook_deliveries_endpoint_id_event_id_replay_key")),
     )
-    op.create_index("webhook_deliveries_due_idx", "webhook_deliveries", ["due_at"], postgresql_where=sa.text("ended_at IS NULL"))
+    op.create_index(
+        "webhook_deliveries_due_idx", "webhook_deliveries", ["endpoint_id", "due_at"], postgresql_where=sa.text("ended_at IS NULL")
+    )
     op.create_index(op.f("webhook_deliveries_tenant_id_idx"), "webhook_deliveries", ["tenant", "id"])
     op.create_table(
         "webhook_cursor",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("tx", sa.BigInteger(), nullable=False),
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("webhook_cursor_pkey")),
     )
@@ -235,6 +242,7 @@ def downgrade() -> None:
     for table in ("webhook_deliveries", *(name for name in created if name != "webhook_deliveries")):
         op.drop_table(table)
     op.drop_column("audit_events", "tx")
+    op.drop_index("assets_kept_idx", table_name="assets")
     op.drop_column("assets", "deleted_at")
     op.drop_index("batches_open_idx", table_name="batches")
     for name in JOB_INDEXES:
@@ -243,5 +251,7 @@ def downgrade() -> None:
     for table, columns in (("jobs", JOB_COLUMNS), ("batches", BATCH_COLUMNS)):
         for name in columns:
             op.drop_column(table, name)
-    op.create_index("jobs_waiting_by_checkpoint_idx", "jobs", ["lane", "checkpoint", "vft", "id"], postgresql_where=sa.text("status = 'queued'"))
+    op.create_index(
+        "jobs_waiting_by_checkpoint_idx", "jobs", ["lane", "checkpoint", "vft", "id"], postgresql_where=sa.text("status = 'queued'")
+    )
     op.create_index("jobs_waiting_idx", "jobs", ["lane", "vft", "id"], postgresql_where=sa.text("status = 'queued'"))

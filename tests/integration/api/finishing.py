@@ -45,8 +45,10 @@ def finish_one(db: Database, storage: Storage) -> Claim:
 def finish_all(db: Database, storage: Storage, tenant: str) -> int:
     """Deliver until nothing of this tenant is left in the queue; how many of its jobs that were."""
     from factory.jobs.find_jobs import JobFilter, list_jobs
+    from factory.jobs.settle_twins import settle_every_twin
 
     done = 0
-    while list_jobs(db, tenant=tenant, wanted=JobFilter(status=("queued",)), limit=1):
+    while any(found.job.hold is None for found in list_jobs(db, tenant=tenant, wanted=JobFilter(status=("queued",)), limit=200)):
         done += finish_one(db, storage).tenant == tenant
+        settle_every_twin(db)
     return done

@@ -37,5 +37,5 @@ def test_no_secret_is_given():
 def test_shown_defaults_are_the_real_ones():
     for name, field in Settings.model_fields.items():
         value = GIVEN[f"FACTORY_{name.upper()}"]
-        if value and not field.is_required() and name not in {"public_url", "data_dir", "checkpoints_dir", "log_format"}:
+        if value and not field.is_required() and name not in {"public_url", "data_dir", "checkpoints_dir", "loras_dir", "log_format"}:
             assert str(field.default) == value, name
