@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -141,7 +141,7 @@ def _upload(sent: File) -> Upload:
     ending = _ending(sent)
     if ending not in ENDINGS:
         raise UnsupportedMedia(f"the file of rows must end in {', '.join(ENDINGS)}")
-    content: IO[bytes] = sent.file_object
+    content = sent.file_object
     content.seek(0)
     digest = hashlib.file_digest(content, "sha256").hexdigest()
     return read_upload(Body(content, MEDIA_TYPES[ENDINGS[ending]], digest, 0))

@@ -157,7 +157,7 @@ def _ask(method: str, batch: str, action: str = "", body: dict[str, Any] | None 
     with connect() as client:
         if method == "GET":
             return dict(client.get(_path(batch)))
-        return dict(client.post(_path(batch, action), **({} if body is None else {"json": body})))
+        return dict(client.post(_path(batch, action), json=body))
 
 
 def _say(answer: dict[str, Any], name: str, done: str, *, as_json: bool) -> None:
@@ -180,9 +180,9 @@ def _save(batch: str, what: str, out: Path | None, *, as_json: bool, **params: A
     with connect() as client:
         pieces = client.lines(_path(batch, what), **params)
         if out is None:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            return sys.stdout.flush()
+            sys.stdout.buffer.writelines(pieces)
+            sys.stdout.flush()
+            return None
         written = _write(out, pieces)
     if as_json:
         return print_json({"file": str(out), "bytes": written})

@@ -26,14 +26,7 @@ TENANT = "demo"
 API_SECONDS = 90.0
 FLOWER_USER = "ops"
 # What another factory's settings in this shell must not bring in.
-NOT_INHERITED = (
-    "FACTORY_ENV_FILE",
-    "FACTORY_S3_ACCESS_KEY",
-    "FACTORY_S3_SECRET_KEY",
-    "FACTORY_URL",
-    "FACTORY_API_KEY",
-    "FACTORY_WORKER_NAME",
-)
+NOT_INHERITED = {f"FACTORY_{name}" for name in ("ENV_FILE", "S3_ACCESS_KEY", "S3_SECRET_KEY", "URL", "API_KEY", "WORKER_NAME")}
 
 
 class RunningStack:

@@ -173,7 +173,7 @@ def _post(path: str, body: dict[str, Any] | None = None) -> Any:
     from factory.cli.client import connect
 
     with connect() as client:
-        return client.post(path, **({"json": body} if body is not None else {}))
+        return client.post(path, json=body)
 
 
 def _say(webhook: dict[str, Any], *, as_json: bool) -> None:

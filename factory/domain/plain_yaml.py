@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -19,8 +19,6 @@ CLOSES = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToke
 class Plain(yaml.CSafeLoader):
     """Only what JSON calls a number is one: 007, 1_000, 12:30, 1E3, `no` and dates stay the text that somebody typed, SKUs above all."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
         """No key is given twice: the first one would be lost without a word."""
         if twice := [name for name, count in Counter(str(key.value) for key, _ in node.value).items() if count > 1]:
@@ -28,6 +26,7 @@ class Plain(yaml.CSafeLoader):
         return dict(super().construct_mapping(node, deep=deep))
 
 
+Plain.yaml_implicit_resolvers = {}  # PyYAML's own are not taken over
 for tag, pattern, first in (
     ("null", r"~|null|", ["~", "n", ""]),
     ("bool", r"true|false", list("tf")),

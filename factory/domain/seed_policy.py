@@ -49,7 +49,7 @@ def seed_by_policy(
     """
     number, series = candidate or 1, campaign or "default"
     if rule.value is not None:
-        return (rule.value + number - 1) % 2**SEED_BITS
+        return (rule.value + number - 1) % (1 << SEED_BITS)
     if rule.policy == "per_series":
         return derived_seed("series", series, template, number)
     if rule.policy == "per_sku" and sku is not None:

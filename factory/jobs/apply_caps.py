@@ -57,7 +57,7 @@ def apply_caps(
     mine = 0
     while True:
         row = session.execute(CAP_EXCESS, named).one()
-        mine += row.mine
+        mine += int(row.mine)
         # A row that a worker took meanwhile is in work now: another one has to step back for it.
         if row.done == row.wanted:
             return mine

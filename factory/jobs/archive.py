@@ -81,15 +81,18 @@ class _Pictures:
 
     def read(self, name: str, asset: Asset) -> bytes | None:
         if self.away >= PATIENCE:
-            return self._miss(name, "not tried, the storage does not answer")
+            self._miss(name, "not tried, the storage does not answer")
+            return None
         try:
             content = self.storage.get(asset.key)
         except FactoryError as fault:
             self.away = self.away + 1 if isinstance(fault, StorageDown) else 0
-            return self._miss(name, f"{fault.code}: the storage did not give it")
+            self._miss(name, f"{fault.code}: the storage did not give it")
+            return None
         self.away = 0
         if hashlib.sha256(content).hexdigest() != asset.sha256:
-            return self._miss(name, f"the storage holds other bytes than were delivered; expected sha256 {asset.sha256}")
+            self._miss(name, f"the storage holds other bytes than were delivered; expected sha256 {asset.sha256}")
+            return None
         return content
 
     def _miss(self, name: str, why: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, and_, case, exists, func, insert, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Interval, SQLColumnExpression, and_, case, exists, func, insert, literal, null, or_, select, update
 from sqlalchemy.orm import aliased
 
 from factory.db import Database
@@ -57,7 +57,7 @@ def is_due(at: ColumnElement[Any]) -> ColumnElement[bool]:
     return and_(Asset.deleted_at.is_(None), Asset.created_at < at - soonest, _ended(own, Asset.created_at, at), ~delivered_again)
 
 
-def _ended(retention: ColumnElement[Any], since: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
+def _ended(retention: ColumnElement[Any], since: SQLColumnExpression[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
     """A class that is not known here never ends."""
     lives = [(retention == name, literal(life, Interval)) for name, life in RETENTION.items() if life is not None]
     return func.coalesce(since < at - case(*lives, else_=null()), False)

@@ -122,8 +122,7 @@ def _finish(
         match_twins(session, now, tenant=tenant, batch_id=batch_id)
         settle_twins(session, now, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
-    submitted = AuditAction.BATCH_SUBMITTED
-    log_event(session, now=now, tenant=tenant, actor=caller.actor, action=submitted, batch_id=batch_id, detail=counts)
+    log_event(session, now=now, tenant=tenant, actor=caller.actor, action=AuditAction.BATCH_SUBMITTED, batch_id=batch_id, detail=counts)
 
 
 def _taken(session: Session, caller: Caller, prepared: PreparedBatch) -> dict[str, int]:

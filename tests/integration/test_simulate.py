@@ -63,6 +63,7 @@ def test_a_small_tenant_hardly_feels_a_large_one(ground):
     scenario = Scenario(jobs=900, workers=4, tenants=2, skew=30, checkpoints=1)
     ordered = arrivals(scenario)
     small = scenario.small_tenant
+    assert small is not None
     beside, alone = play_ours(ground, scenario, ordered), play_ours(ground, scenario, only(small, ordered))
     in_order = play_peer("fifo", scenario, ordered)
     assert beside.tenants[small].p95 <= alone.tenants[small].p95 + 3 * scenario.image_seconds + scenario.load_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,14 @@ def picnic(client, db, tenant) -> str:
 
 
 def test_a_workbook_of_a_shop_system(client):
-    rows = [["春季目录"], [], ["货号", "提示词*", "宽", "高"], [Raw("123", style=1), "红杯", 64, 64.0], [], ["S2", "蓝杯", 65, 64]]
+    rows: list[list[Any]] = [
+        ["春季目录"],
+        [],
+        ["货号", "提示词*", "宽", "高"],
+        [Raw("123", style=1), "红杯", 64, 64.0],
+        [],
+        ["S2", "蓝杯", 65, 64],
+    ]
     content = workbook({"说明": [["看下一页"]], "商品": rows}, hidden=["说明"], formats=["General", "00000"])
     batch = send(client, content, XLSX).json()
     assert (batch["rows_accepted"], batch["rows_refused"]) == (1, 1)
@@ -146,7 +154,8 @@ def test_mappings_belong_to_a_tenant_and_can_be_replaced(client, client_of):
     client.put(f"{MAPPINGS}/春季 ERP", json={"columns": {"款式": "sku", "卖点": "vars.slogan"}})
     assert [one["columns"] for one in client.get(MAPPINGS).json()["data"]] == [{"款式": "sku", "卖点": "vars.slogan"}]
     assert problem(client_of("another").get(f"{MAPPINGS}/春季 ERP")) == (404, "not_found")
-    for body in ({}, {"columns": {}}, {"columns": {"a": "skuu"}}, {"columns": {"a": "sku\x00"}}, [], {"columns": {"a": 1}}):
+    wrong: list[Any] = [{}, {"columns": {}}, {"columns": {"a": "skuu"}}, {"columns": {"a": "sku\x00"}}, [], {"columns": {"a": 1}}]
+    for body in wrong:
         assert client.put(f"{MAPPINGS}/bad", content=json.dumps(body)).status_code == 422
     assert problem(client.put(f"{MAPPINGS}/bad", content=b"{")) == (400, "malformed_json")
     assert client.delete(f"{MAPPINGS}/春季 ERP").status_code == 204

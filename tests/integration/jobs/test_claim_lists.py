@@ -118,9 +118,9 @@ def test_users_of_a_tenant_take_turns_in_the_places_of_their_tenant(db: Database
     submit_rows(db, caller, [{"user": "ben"}] * 4)
     places = sql.execute("SELECT vft FROM jobs ORDER BY vft").fetchall()
     taken = [take(db).job_id for _ in range(8)]
-    users = dict(sql.execute("SELECT id, end_user FROM jobs").fetchall())
+    users: dict[uuid.UUID, str] = dict(sql.execute("SELECT id, end_user FROM jobs").fetchall())
     assert [users[job_id] for job_id in taken] == ["ana", "ben"] * 4
-    drawn = dict(sql.execute("SELECT id, vft FROM jobs").fetchall())
+    drawn: dict[uuid.UUID, float] = dict(sql.execute("SELECT id, vft FROM jobs").fetchall())
     assert [(drawn[job_id],) for job_id in taken] == places, "the tenant's places are used up one after the other"
 
 

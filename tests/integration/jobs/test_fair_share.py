@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from factory.db import Database
 from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
+from factory.domain.status import Priority
 from factory.jobs.close_job import close_job
 from factory.jobs.learn_speeds import learn_speeds
 from factory.jobs.new_job import SHORT_ORDER
-from factory.jobs.shares import MEMBERS, Kind, Priority, count_kinds
+from factory.jobs.shares import MEMBERS, Kind, count_kinds
 from tests.integration.canceling import cancel_batch
 from tests.integration.jobs.books import allow, finished, job_row, make_tenant, register, settle, submit, submit_rows, take
 
@@ -63,7 +65,7 @@ def test_users_share_by_their_weights(db: Database, caller: Caller, sql: psycopg
     allow(sql, caller.tenant, "ana", weight=3.0)
     for user in ("ana", "ben"):
         submit_rows(db, caller, [{"user": user}] * 40)
-    users = dict(sql.execute("SELECT id, end_user FROM jobs").fetchall())
+    users: dict[uuid.UUID, str] = dict(sql.execute("SELECT id, end_user FROM jobs").fetchall())
     assert Counter(users[take(db).job_id] for _ in range(20)) == {"ana": 15, "ben": 5}
 
 

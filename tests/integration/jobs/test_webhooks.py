@@ -272,7 +272,7 @@ def test_what_was_not_acknowledged_can_be_asked_for_and_sent_again(
     db: Database, clock: Clock, caller: Caller, receiver: Receiver, sql: psycopg.Connection
 ) -> None:
     endpoint = listen(db, caller, f"{receiver.url}/scripted", "job.submitted")
-    mine = {"tenant": caller.tenant, "endpoint_id": endpoint.id}
+    mine: dict[str, Any] = {"tenant": caller.tenant, "endpoint_id": endpoint.id}
     receiver.script.answers = [(200, {})]
     submit(db, caller, sku="taken")
     tell(db)

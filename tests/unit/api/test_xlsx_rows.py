@@ -36,7 +36,7 @@ def refused(content: bytes, **reading) -> Invalid:
 
 
 def test_cells_as_people_see_them():
-    formats = ["General", "00000", 14, "yyyy-mm-dd hh:mm", "0.00", "0%", '"SKU-"0000', "[$¥-804]#,##0.00;[Red]-0.00"]
+    formats: list[int | str] = ["General", "00000", 14, "yyyy-mm-dd hh:mm", "0.00", "0%", '"SKU-"0000', "[$¥-804]#,##0.00;[Red]-0.00"]
     header = ["货号", "提示词", *(f"metadata.{n}" for n in range(10))]
     cells = [
         Raw("123", style=1),
@@ -215,7 +215,7 @@ def test_a_cell_without_end():
 def test_links_macros_and_other_parts_are_never_opened():
     away = relations([("a", "worksheet", "worksheets/sheet1.xml"), ("b", "externalLink", "externalLinks/externalLink1.xml")])
     book = f'<workbook xmlns="{MAIN}" xmlns:r="urn:r"><sheets><sheet name="s" r:id="a"/></sheets></workbook>'
-    more = {
+    more: dict[str, bytes | str] = {
         "xl/workbook.xml": book,
         "xl/_rels/workbook.xml.rels": away,
         "xl/vbaProject.bin": b"\0",

@@ -37,7 +37,7 @@ def test_pictures_are_counted_from_the_load_on() -> None:
 
 def test_a_run_of_the_same_loras_ends_with_others_or_another_checkpoint() -> None:
     run = WorkerRun(lambda: False)
-    counted = []
+    counted: list[tuple[str, int]] = []
     for checkpoint, lora in (("a", "x"), ("a", "x"), ("a", ""), ("a", ""), ("b", ""), ("b", "x")):
         run.took(claim(checkpoint, lora=lora), [checkpoint] if counted and counted[-1][0] == checkpoint else [])
         counted.append((checkpoint, run.lora_run))

@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from factory.notify.message import Message
 from factory.postprocess.thumbnail import thumbnail
 from tests.receiver import APP_ID, APP_SECRET, DINGTALK_SECRET, FEISHU_SECRET, HERE, WECOM_KEY, running_receiver
 
-EVENT = {
+EVENT: dict[str, Any] = {
     "type": "batch.ended",
     "timestamp": "2026-03-01T12:00:00Z",
     "data": {
@@ -162,7 +163,9 @@ def test_what_is_transparent_is_white_and_small_pictures_stay_small():
     Image.new("RGBA", (40, 30), (255, 0, 0, 0)).save(out, "PNG")
     with Image.open(io.BytesIO(thumbnail(out.getvalue()))) as opened:
         assert opened.size == (40, 30)
-        assert min(opened.getpixel((20, 15))) > 250
+        pixel = opened.getpixel((20, 15))
+    assert isinstance(pixel, tuple)
+    assert min(pixel) > 250
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", picture()[:200]])

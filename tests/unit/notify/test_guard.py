@@ -228,15 +228,23 @@ def test_a_public_name_with_an_inner_address_is_not_dialled(addresses):
 
 
 def test_names_without_answer_or_with_a_late_one_are_unreachable():
+    never = threading.Event()
+
     def unknown(host):
         raise socket.gaierror(-2, "Name or service not known")
 
-    for resolver in (unknown, lambda _: []):
+    def silent(host):
+        return []
+
+    def late(host):
+        never.wait(20)
+        return []
+
+    for resolver in (unknown, silent):
         with pytest.raises(Unreachable, match=r"hooks\.example\.com"):
             send(Courier(resolver=resolver), "https://hooks.example.com/")
-    never = threading.Event()
     with pytest.raises(Unreachable, match="did not answer"):
-        send(Courier(resolver=lambda _: never.wait(20) and [], deadline=0.2), "https://hooks.example.com/")
+        send(Courier(resolver=late, deadline=0.2), "https://hooks.example.com/")
     never.set()
 
 

@@ -47,7 +47,7 @@ def test_a_skew_makes_one_tenant_so_much_larger():
 
 def test_the_first_checkpoint_is_the_most_popular_and_half_of_the_orders_use_a_lora():
     orders = Counter((arrival.pictures[0].checkpoint, bool(arrival.pictures[0].lora)) for arrival in arrivals(replace(SOME, rows=2)))
-    popular = Counter()
+    popular: Counter[str] = Counter()
     for (checkpoint, _), count in orders.items():
         popular[checkpoint] += count
     assert popular.most_common(1)[0][0] == "checkpoint-1"

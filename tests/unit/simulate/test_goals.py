@@ -62,7 +62,9 @@ def test_promises_are_kept_by_a_queue_with_room_and_by_no_other():
     free = replace(SMALL, checkpoints=1, load=0.5, deadlines=True)
     assert play_peer("fifo", free, arrivals(free)).promises_kept == 1.0
     busy = replace(free, load=1.2, checkpoints=8, jobs=2000, rows=5, vram=1, interactive=0.2)
-    assert play_peer("fifo", busy, arrivals(busy)).promises_kept < 0.9
+    kept = play_peer("fifo", busy, arrivals(busy)).promises_kept
+    assert kept is not None
+    assert kept < 0.9
 
 
 def test_people_are_promised_nothing():

@@ -87,6 +87,8 @@ def test_a_lease_that_ran_out_is_somebody_elses():
         assert policy.take(worker, 0, ahead=False) is None
         policy.tend(scenario.lease + 1)
         again = policy.take(worker, 0, ahead=False)
+        assert first is not None
+        assert again is not None
         assert (policy.finish(worker, first, 0), policy.finish(worker, again, 0)) == (False, True)
 
 
