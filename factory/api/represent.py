@@ -18,7 +18,6 @@ from factory.domain.status import JobStatus
 from factory.jobs.find_batches import FoundBatch
 from factory.jobs.find_jobs import FoundJob
 
-
 JOB_MOMENTS = ("created_at", "not_before", "deadline", "started_at", "finished_at", "expires_at", "dead_lettered_at")
 
 

@@ -16,7 +16,7 @@ from factory.domain.job import Job
 from factory.domain.status import Hold, JobStatus
 from factory.errors import NotFound
 from factory.jobs.label_filter import LabelFilter
-from factory.jobs.match_twins import REUSED, Reuse
+from factory.jobs.match_twins import NOTHING_REUSED, REUSED, Reuse
 from factory.jobs.named import named
 from factory.jobs.pace import UNKNOWN, WINDOW, Pace, measure
 
@@ -30,7 +30,7 @@ class FoundBatch:
     batch: Batch
     counts: dict[str, int]
     pace: Pace = UNKNOWN
-    reuse: Reuse = Reuse()
+    reuse: Reuse = NOTHING_REUSED
 
     @property
     def is_done(self) -> bool:

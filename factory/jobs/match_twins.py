@@ -31,6 +31,9 @@ class Reuse:
     gpu_seconds: float = 0.0
 
 
+NOTHING_REUSED = Reuse()
+
+
 def match_twins(
     session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID | None, job_ids: Collection[uuid.UUID] = ()
 ) -> Reuse:
