@@ -62,13 +62,15 @@ def save(file: File, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def export(template: Reference) -> None:
-    """Write a template as YAML to standard output, to be edited and saved as the next version."""
+def export(template: Reference, *, as_json: Json = False) -> None:
+    """Write a template as YAML to standard output, to be edited and saved as the next version; JSON is read just as well."""
     from factory.cli.client import connect
 
     with connect() as client:
-        for piece in client.lines(f"/templates/{template}.yaml"):
-            sys.stdout.buffer.write(piece)
+        if as_json:
+            return print_json(client.get(f"/templates/{template}")["body"])
+        sys.stdout.buffer.writelines(client.lines(f"/templates/{template}.yaml"))
+    return None
 
 
 @app.command()
