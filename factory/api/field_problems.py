@@ -7,7 +7,12 @@ from typing import Any
 
 from factory.errors import Problem
 
-CODES = {"missing": "field_missing", "extra_forbidden": "unknown_field", "string_too_short": "field_empty"}
+CODES = {
+    "missing": "field_missing",
+    "field_missing": "field_missing",
+    "extra_forbidden": "unknown_field",
+    "string_too_short": "field_empty",
+}
 MOST = 20
 
 
@@ -20,7 +25,9 @@ def _problem(finding: Mapping[str, Any], pointer: str, strip: int) -> Problem:
     kind = str(finding["type"])
     wrong_type = kind.endswith(("_parsing", "_type"))
     code = CODES.get(kind) or ("wrong_type" if wrong_type else "invalid_value")
-    parts = [str(part) for part in finding["loc"]][strip:]
+    # A model that misses one of several fields says itself which one to show.
+    named = [finding["ctx"]["field"]] if kind == "field_missing" else []
+    parts = [str(part) for part in (*finding["loc"], *named)][strip:]
     path = "".join("/" + part.replace("~", "~0").replace("/", "~1")[:80] for part in parts)
     message = str(finding["msg"]).removeprefix("Value error, ")
     value = finding.get("input")

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from factory.domain.moment import Moment
 from factory.domain.status import Priority
@@ -81,7 +82,7 @@ class JobOrder(BaseModel):
     @model_validator(mode="after")
     def _something_to_draw(self) -> JobOrder:
         if self.prompt is None and self.template is None:
-            raise ValueError("give `prompt`, or `template` with its `vars`")
+            raise PydanticCustomError("field_missing", "give `prompt`, or `template` with its `vars`", {"field": "prompt"})
         if self.prompt is not None and self.template is not None:
             raise ValueError("give `prompt` or `template`, not both")
         return self
