@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 CODE = re.compile(r"[a-z]+[a-z0-9]*(_[a-z0-9]+)*")
 TABLES = {"code", "CODES", "HTTP_CODES"}
+SHORT = {"_error", "_warning", "_taken"}  # what rooms call their own ways to a Problem or a warning
 
 
 def texts(node):
@@ -16,7 +17,7 @@ def texts(node):
 
 
 def codes_in(tree):
-    """`code = …`, `code=…`, Problem("…"), {"code": "…"}, and the values of tables named like that."""
+    """`code = …`, `code=…`, Problem("…"), _error("…"), {"code": "…"}, and the values of tables named like that."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and TABLES & {target.id for target in node.targets if isinstance(target, ast.Name)}:
             values = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
@@ -27,6 +28,9 @@ def codes_in(tree):
             )
             if getattr(node.func, "id", "") == "Problem" and node.args and isinstance(node.args[0], ast.Constant):
                 yield node.args[0].value
+            if getattr(node.func, "id", "") in SHORT:
+                said = [part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+                yield from (text for text in said if "_" in text and CODE.fullmatch(text))
             if getattr(node.func, "id", "") == "problem":
                 yield from texts(node.args[1])
         elif isinstance(node, ast.Dict):
@@ -59,6 +63,8 @@ def test_the_page_lists_every_code_and_no_other():
         ('Problem("three", "text", "/x")', "three"),
         ('x = {"code": "four", "detail": "text"}', "four"),
         ('CODES = {"missing": "five"}', "five"),
+        ('yield _error("number_six", "text", "/x")', "number_six"),
+        ('yield from _taken(name, value, "number_seven")', "number_seven"),
     ],
 )
 def test_every_way_to_name_a_code_is_seen(source, code):
