@@ -45,9 +45,9 @@ def line(build_line) -> Line:
 
 
 def draw(line: Line, project: str) -> list[dict[str, Any]]:
-    """Order ROWS over HTTP and wait for them; returns the jobs as the API shows them, in the order of the rows."""
+    """Order ROWS over HTTP, to be drawn anew, and wait for them; returns the jobs as the API shows them, in the order of the rows."""
     rows = [{"model": "demo", **row} for row in ROWS]
-    answer = line.client.post("/api/v1/batches", params={"project": project}, json=rows)
+    answer = line.client.post("/api/v1/batches", params={"project": project, "reuse": False}, json=rows)
     assert (answer.status_code, answer.json()["rows_accepted"]) == (202, len(ROWS)), answer.text
     url = f"/api/v1/batches/{answer.json()['id']}"
     until(lambda: line.client.get(url).json()["done"] == len(ROWS), 90, "three pictures are drawn")
@@ -136,7 +136,7 @@ def test_another_worker_draws_the_same_pixels(line: Line, jobs: list[dict[str, A
 def test_a_job_whose_worker_was_killed_is_drawn_again_as_the_same_picture(line: Line, jobs: list[dict[str, Any]]) -> None:
     """Eight orders of one spec; the worker dies over one of them, and all eight show what the first worker drew."""
     rows = [{"model": "demo", **ROWS[0], "sku": f"AGAIN-{number}"} for number in range(8)]
-    batch = line.client.post("/api/v1/batches", params={"project": "again"}, json=rows).json()["id"]
+    batch = line.client.post("/api/v1/batches", params={"project": "again", "reuse": False}, json=rows).json()["id"]
     drawing = "SELECT 1 FROM jobs WHERE batch_id = %s AND status = 'running' AND phase = 'generating'"
     until(lambda: bool(line.rows(drawing, batch)), 60, "a picture is being drawn")
     kill_child(line.hired[-1])
