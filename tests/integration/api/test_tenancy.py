@@ -10,7 +10,7 @@ from tests.integration.api.finishing import finish_all
 
 HOUSE_ONLY = ("/api/v1/queue", "/api/v1/allowances")  # test_queue.py goes over these
 OPEN = {"/healthz", "/readyz", "/metrics", "/api/v1/health", "/files/{key}"}
-CLIENTS_OWN = {("PUT", "/api/v1/jobs/{external_id}")}  # the same name is free for every tenant
+CLIENTS_OWN = {("PUT", "/api/v1/jobs/{external_id}"), ("PUT", "/api/v1/mappings/{name}")}  # the same name is free for every tenant
 
 
 def routes_of(app):
@@ -32,7 +32,7 @@ def theirs(client_of, db, app):
     waiting = owner.post("/api/v1/jobs", json={"prompt": "a secret plan"}).json()
     asset = owner.get(job["links"]["self"]).json()["asset"]
     webhook = owner.post("/api/v1/webhooks", json={"url": "https://hooks.example.com/"}).json()
-    body = {"name": "their-own", "prompt": "a secret {thing}", "variables": {"thing": {"type": "text"}}}
+    body = {"name": "their-own", "title": "Ours", "prompt": "a secret {thing}", "variables": {"thing": {"type": "text"}}}
     assert owner.post("/api/v1/templates", json=body).is_success
     assert owner.put("/api/v1/mappings/their-erp", json={"columns": {"货": "sku"}}).is_success
     ids = {"job": [job["id"], "their-job", waiting["id"]], "batch": [batch["id"], "their-batch"], "asset": [asset["id"]]}
