@@ -83,7 +83,13 @@ def test_service_is_hardened(name):
 def test_only_nginx_is_published():
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {"nginx", "api", "flower", "s3"}
+    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {
+        "nginx",
+        "api",
+        "flower",
+        "s3",
+        "cpu-worker",
+    }
 
 
 def test_images_are_pinned_and_name_no_registry():
