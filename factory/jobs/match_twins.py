@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Text, and_, any_, case, exists, func, literal, or_, select, update
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Text, Uuid, and_, any_, case, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
@@ -83,14 +83,20 @@ def count_reused(session: Session, batch_id: uuid.UUID) -> Reuse:
 
 
 def pair(mine: CTE, other: type[Job], outside: ColumnElement[bool], now: ColumnElement[Any]) -> CTE:
-    """(id, twin_id) of each job in `mine`: an equal one from outside, else the soonest among equals, which is its own twin then."""
+    """(id, twin_id) of each job in `mine`: an equal one from outside, else the soonest among equals, which is its own twin then.
+
+    By windows, not by a join: of rows written a moment ago the planner expects one, and would join each with every other.
+    """
     soonest = (mine.c.hold == Hold.SCHEDULED.value).is_(True), mine.c.not_before.nulls_first(), _rank(mine.c.lane), mine.c.id
     equal = mine.c.tenant, mine.c.spec_sha256
-    firsts = select(mine).distinct(*equal).order_by(*equal, *soonest).cte("firsts")
-    twin = func.coalesce(_original(firsts, other, outside, now), firsts.c.id)
-    chosen = select(firsts.c.tenant, firsts.c.spec_sha256, twin.label("twin_id")).cte("chosen")
-    same = and_(chosen.c.tenant == mine.c.tenant, chosen.c.spec_sha256 == mine.c.spec_sha256)
-    return select(mine.c.id, chosen.c.twin_id).join_from(mine, chosen, same).cte("pairs")
+    ranked = select(mine, func.row_number().over(partition_by=equal, order_by=soonest).label("nth")).cte("ranked")
+    # Asked once for all equals, and not again for each row of their window.
+    twin = case((ranked.c.nth == 1, func.coalesce(_original(ranked, other, outside, now), ranked.c.id)))
+    chosen = select(ranked.c.id, ranked.c.tenant, ranked.c.spec_sha256, ranked.c.nth, twin.label("twin_id")).cte("chosen")
+    chosen = chosen.prefix_with("MATERIALIZED", dialect="postgresql")
+    first = func.first_value(chosen.c.twin_id, type_=Uuid)
+    of_all = first.over(partition_by=(chosen.c.tenant, chosen.c.spec_sha256), order_by=chosen.c.nth)
+    return select(chosen.c.id, of_all.label("twin_id")).cte("pairs")
 
 
 def is_coming(original: Any, job: Any) -> ColumnElement[bool]:
