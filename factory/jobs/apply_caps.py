@@ -34,8 +34,10 @@ WITH offered AS MATERIALIZED (
     'infinity'::float8)
 ), excess AS MATERIALIZED (
   SELECT id FROM offered EXCEPT SELECT id FROM kept
-), locked AS (
-  SELECT id FROM jobs WHERE id IN (SELECT id FROM excess) AND status = 'queued' AND hold IS NULL ORDER BY id FOR UPDATE
+), locked AS MATERIALIZED (
+  SELECT job.id FROM (SELECT id FROM excess ORDER BY id) AS one CROSS JOIN LATERAL (
+    SELECT id, status, hold FROM jobs WHERE jobs.id = one.id OFFSET 0 FOR UPDATE
+  ) AS job WHERE job.status = 'queued' AND job.hold IS NULL
 ), held AS (
   UPDATE jobs SET hold = 'capped', ready_at = :now FROM locked WHERE jobs.id = locked.id RETURNING jobs.id, jobs.batch_id
 )
