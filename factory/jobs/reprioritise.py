@@ -18,7 +18,7 @@ from factory.domain.status import JobStatus, Priority
 from factory.jobs.chunks import JOBS, After, change_rows, in_chunks, next_rows
 from factory.jobs.enter_queue import announce
 from factory.jobs.log_event import log_event
-from factory.jobs.shares import Kind, count_kinds, places
+from factory.jobs.shares import Kind, count_kinds, lock_line, places
 
 Where = list[ColumnElement[bool]]
 SIDES = tuple(cast(Job.spec[side].astext, Integer).label(side) for side in ("width", "height"))
@@ -99,6 +99,7 @@ def _change_lane(db: Database, tenant: str, where: Where, priority: Priority) ->
     """In another lane they stand behind what the tenant has there, as if ordered now."""
 
     def step(session: Session, after: After) -> tuple[int, After]:
+        lock_line(session, tenant, priority.lane)
         rows = session.execute(next_rows(where, after, JOBS.c.end_user, JOBS.c.checkpoint, *SIDES)).all()
         if not rows:
             return 0, after

@@ -134,6 +134,11 @@ def places(session: Session, tenant: str, demand: Demand, *, long: bool) -> Iter
         raise
 
 
+def lock_line(session: Session, tenant: str, lane: Lane) -> None:
+    """What locks rows of jobs and asks for places afterwards calls this first: an order holds its line when it locks rows (apply_caps)."""
+    _lock(session, tenant, lane, [TENANT])
+
+
 def _take_places(session: Session, tenant: str, demand: Demand) -> Tags:
     tags = Tags(load_speeds(session))
     for lane in sorted({kind.priority.lane for kind in demand}):
