@@ -68,6 +68,8 @@ def upgrade() -> None:
         op.execute(f"UPDATE {table} SET " + ", ".join(f"{name} = {value}" for name, value in filled.items()))  # noqa: S608 - our own constants
         for name in filled:
             op.alter_column(table, name, nullable=False)
+    # Places were times of orders. What comes back to a lane where nothing waited must not stand behind such a number; its marks lift it.
+    op.execute("UPDATE jobs SET vft = 0, turn = 0 WHERE status IN ('running', 'failed')")
     op.create_check_constraint(op.f("jobs_held_check"), "jobs", "hold IS NULL OR status = 'queued'")
     op.drop_index("jobs_waiting_idx", table_name="jobs")
     op.drop_index("jobs_waiting_by_checkpoint_idx", table_name="jobs")
