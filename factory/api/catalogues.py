@@ -71,7 +71,7 @@ async def post_apply(
             by = _admission(db, caller, admission, sent.catalogue)
             rows = sent.rows(by.templates)
             lacking = prepare_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
-            return None, _act(caller, sent, lacking, links, once, reuse=reuse)
+            return None, _act(caller, sent, lacking, links, once, reuse=reuse, max_queued=by.limits.max_queued)
 
         answer = order_once(db, once, prepare=prepare, existing=lambda: None)
         if not answer.replayed and answer.body["batch"]:
@@ -89,9 +89,10 @@ def _admission(db: Database, caller: Caller, admission: Callable[[], Admission],
     return replace(admission(), templates=template_finder(db, caller), campaign=catalogue.campaign or catalogue.project)
 
 
-def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, once: Once, *, reuse: bool) -> Act:
+def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, once: Once, *, reuse: bool, max_queued: int) -> Act:
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
-        applied = apply_catalogue(session, now, caller, sent.catalogue, lacking, reuse=reuse, request_sha256=once.request_sha256)
+        how: dict[str, Any] = {"reuse": reuse, "request_sha256": once.request_sha256, "max_queued": max_queued}
+        applied = apply_catalogue(session, now, caller, sent.catalogue, lacking, **how)
         body = _plan(lacking.plan, sent.catalogue, sent.warnings) | {
             "ordered": applied.ordered,
             "canceled": applied.canceled,
@@ -142,7 +143,8 @@ async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, ad
         upload = read_upload(body)
         checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs))
         order = checked.head.as_order()
-        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared)
+        most = checked.max_queued
+        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared, max_queued=most)
         kept = found.finish.p90 <= order.deadline if found.finish and order.deadline else None
         price = _price(found, settings.cny_per_gpu_hour)
         return _quote(found) | price | {"deadline": represent.plain(order.deadline), "deadline_kept": kept, "warnings": upload.warnings}

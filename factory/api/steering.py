@@ -135,8 +135,9 @@ def post_retry(
     once = Once(caller.tenant, key, request_hash(request, hashlib.sha256(body).hexdigest()))
 
     def prepare() -> tuple[str | None, Act]:
-        prepared = prepare_retry(db, batch, wish, _admission(db, caller, admission), read_order)
-        return None, _act(caller, batch, wish, prepared, links)
+        by = _admission(db, caller, admission)
+        prepared = prepare_retry(db, batch, wish, by, read_order)
+        return None, _act(caller, batch, wish, prepared, links, by.limits.max_queued)
 
     answer = order_once(db, once, prepare=prepare, existing=lambda: None)
     if answer.body["retried"] and not answer.replayed:
@@ -144,9 +145,9 @@ def post_retry(
     return Json(answer.body, answer.status_code, {"Idempotent-Replayed": "true"} if answer.replayed else None)
 
 
-def _act(caller: Caller, batch: Batch, wish: RetryWish, prepared: PreparedBatch, links: Links) -> Act:
+def _act(caller: Caller, batch: Batch, wish: RetryWish, prepared: PreparedBatch, links: Links, max_queued: int) -> Act:
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
-        done = retry_batch(session, now, caller, batch_id=batch.id, wish=wish, prepared=prepared)
+        done = retry_batch(session, now, caller, batch_id=batch.id, wish=wish, prepared=prepared, max_queued=max_queued)
         told = represent.batch(batch_in(session, tenant=caller.tenant, name=str(batch.id), now=now), links, with_errors=False)
         receipt = {"retried": done.retried, "rejected": done.rejected, "refused": prepared.refused, "retry_errors": prepared.errors}
         return Answer(202 if done.retried else 200, {**told, **receipt})

@@ -24,6 +24,7 @@ from factory.jobs.change_status import change_status, pick
 from factory.jobs.new_job import order_columns
 from factory.jobs.plan_catalogue import AT_ONCE, TO_RENDER, Newest, Plan, PlannedCell, ReadOrder, newest_jobs, plan_catalogue, state_of
 from factory.jobs.prepare_batch import PreparedBatch
+from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 
 Laid = tuple[int, dict[str, Any]]
@@ -77,6 +78,7 @@ def apply_catalogue(
     *,
     reuse: bool = True,
     request_sha256: str,
+    max_queued: int = DEFAULT_MAX_QUEUED,
 ) -> Applied:
     """Order what is lacking still, in the caller's transaction. Of two at once the second waits, and finds it in work.
 
@@ -89,7 +91,7 @@ def apply_catalogue(
     if not lacking.batch.rows:
         return Applied()
     order = as_order(catalogue, reuse=reuse)
-    batch_id = submit_batch(session, now, caller, order, lacking.batch, request_sha256=request_sha256)
+    batch_id = submit_batch(session, now, caller, order, lacking.batch, request_sha256=request_sha256, max_queued=max_queued)
     return Applied(batch_id, lacking.batch.rows, _cancel(session, now, caller, lacking.replaced))
 
 

@@ -30,6 +30,7 @@ from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_of, n
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.prepare_retry import RetryWish
 from factory.jobs.require_room import no_place, require_room
+from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.shares import Tag, Tags, count_kinds, places
 from factory.jobs.submit_batch import JSON_COLUMNS
 
@@ -45,7 +46,14 @@ class Retried:
 
 
 def retry_batch(
-    session: Session, now: ColumnElement[Any], caller: Caller, *, batch_id: uuid.UUID, wish: RetryWish, prepared: PreparedBatch
+    session: Session,
+    now: ColumnElement[Any],
+    caller: Caller,
+    *,
+    batch_id: uuid.UUID,
+    wish: RetryWish,
+    prepared: PreparedBatch,
+    max_queued: int = DEFAULT_MAX_QUEUED,
 ) -> Retried:
     """In the caller's transaction. Of two at once the second finds nothing left to retry. Raises QueueFull when no row fits."""
     # Locked against the end, the pause and another retry of the batch until the commit.
@@ -53,7 +61,7 @@ def retry_batch(
     batch = session.scalars(select(Batch).where(*mine).with_for_update(key_share=True)).one()
     if not prepared.rows:
         return Retried()
-    taken = _supersede(session, batch_id, wish, _fitting(session, now, caller.tenant, prepared))
+    taken = _supersede(session, batch_id, wish, _fitting(session, now, caller.tenant, prepared, max_queued))
     if not taken:
         return Retried()
     session.execute(update(Batch).where(Batch.id == batch_id).values(ended_at=null()))
@@ -66,9 +74,9 @@ def retry_batch(
     return counts
 
 
-def _fitting(session: Session, now: ColumnElement[Any], tenant: str, prepared: PreparedBatch) -> list[uuid.UUID]:
+def _fitting(session: Session, now: ColumnElement[Any], tenant: str, prepared: PreparedBatch, max_queued: int) -> list[uuid.UUID]:
     """The jobs to be replaced, as many as the tenant's queue has room for; the others can be retried later."""
-    room = require_room(session, now, tenant=tenant, wanted=prepared.rows).left
+    room = require_room(session, now, tenant=tenant, wanted=prepared.rows, default=max_queued).left
     found: list[uuid.UUID] = []
     for number, ordered in prepared:
         if len(found) < room:
