@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Interval, SQLColumnExpression, and_, case, exists, func, insert, literal, null, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from factory.db import Database
 from factory.domain.asset import Asset
@@ -20,10 +20,11 @@ from factory.storage import Storage
 from factory.storage.lifecycle import RETENTION
 
 UPKEEP = Actor("upkeep", "expire_assets")
-PAGE = 200
+PAGE = 2000  # pictures that are looked at in one statement, due or not
 STANDARD = "standard"  # what a picture that belongs to no batch has
 # What finds a picture to deliver again leaves those alone that end within this time: they might go while it looks.
 MARGIN = timedelta(hours=1)
+SOONEST = min(life for life in RETENTION.values() if life is not None)
 
 
 def expire_assets(db: Database, storage: Storage) -> int:
@@ -31,15 +32,24 @@ def expire_assets(db: Database, storage: Storage) -> int:
 
     First the object, then the record: a process that dies between the two deletes the object a second time, which is harmless.
     """
-    gone = 0
+    gone, after = 0, datetime.fromtimestamp(0, UTC)
     while True:
         with db.transaction() as session:
-            found = session.execute(select(Asset.id, Asset.key).where(is_due(db.now())).order_by(Asset.created_at).limit(PAGE)).all()
+            until = _next_place(session, db.now(), after)
+            page = [Asset.created_at > after, *([] if until is None else [Asset.created_at <= until])]
+            found = session.execute(select(Asset.id, Asset.key).where(*page, is_due(db.now()))).all()
         for row in found:
             storage.delete(row.key)
         gone += _record(db, found)
-        if len(found) < PAGE:
+        if until is None:
             return gone
+        after = until
+
+
+def _next_place(session: Session, at: ColumnElement[Any], after: datetime) -> datetime | None:
+    """The time of the last picture of the next page; None when this page is the last one. Of what is kept nothing is read twice."""
+    kept = [Asset.deleted_at.is_(None), Asset.created_at > after, Asset.created_at < at - SOONEST]
+    return session.scalar(select(Asset.created_at).where(*kept).order_by(Asset.created_at).offset(PAGE - 1).limit(1))
 
 
 def is_due(at: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -53,8 +63,7 @@ def is_due(at: ColumnElement[Any]) -> ColumnElement[bool]:
     delivered_again = exists(
         select(twin.id).outerjoin(again, again.id == twin.batch_id).where(twin.twin_id == Asset.job_id, live).correlate(Asset)
     )
-    soonest = min(life for life in RETENTION.values() if life is not None)
-    return and_(Asset.deleted_at.is_(None), Asset.created_at < at - soonest, _ended(own, Asset.created_at, at), ~delivered_again)
+    return and_(Asset.deleted_at.is_(None), Asset.created_at < at - SOONEST, _ended(own, Asset.created_at, at), ~delivered_again)
 
 
 def _ended(retention: ColumnElement[Any], since: SQLColumnExpression[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
