@@ -1,7 +1,7 @@
 """apply_caps: of a tenant or user with a cap, no more jobs are offered to workers than the cap leaves room for; the others are held.
 
-Strict: waiting and running together never exceed `max_running`. Every writer that makes jobs of a tenant wait (orders, a batch
-that is resumed, a replay, a twin that must be drawn after all) calls this in its transaction, after its rows are written.
+Strict: waiting and running together never exceed `max_running`. Who makes new or ended jobs of a tenant wait (orders, retries, a replay)
+calls this in its transaction, after its rows are written; what was held already joins the line of the cap instead (release_held).
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.batch import Batch
 from factory.domain.job import Job
+from factory.domain.share import Allowance
 from factory.domain.status import Hold, JobStatus
-from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import JOBS, change_status, pick
 from factory.jobs.enter_queue import announce, lifted
 from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, match_twins, pair
@@ -96,16 +96,15 @@ def _release(session: Session, now: ColumnElement[Any]) -> tuple[int, int]:
         "hold": case((drawn, _own_hold(now)), else_=Hold.TWIN.value),
         "ready_at": case((drawn, now), else_=JOBS.c.ready_at),
     }
-    moved = update(Job).where(JOBS.c.id == pairs.c.id).values(values).returning(JOBS.c.twin_id, JOBS.c.tenant).cte("moved")
-    drawn_now, elsewhere = func.count().filter(moved.c.twin_id.is_(None)), func.count(moved.c.twin_id)
-    rows = session.execute(select(moved.c.tenant, drawn_now, elsewhere).group_by(moved.c.tenant).order_by(moved.c.tenant)).all()
-    for tenant, released, _ in rows:
-        if released:
-            apply_caps(session, now, tenant=tenant)
-    return sum(row[1] for row in rows), sum(row[2] for row in rows)
+    moved = update(Job).where(JOBS.c.id == pairs.c.id).values(values).returning(JOBS.c.twin_id).cte("moved")
+    counts = func.count().filter(moved.c.twin_id.is_(None)), func.count(moved.c.twin_id)
+    released, elsewhere = session.execute(select(*counts).select_from(moved)).one()
+    return released, elsewhere
 
 
 def _own_hold(now: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Why it would wait if it had never had a twin."""
+    """Why it would wait if it had never had a twin. Of a tenant with a cap it joins its line: whoever counts the cap must hold no rows."""
     paused = exists().where(Batch.id == JOBS.c.batch_id, Batch.paused_at.is_not(None))
-    return case((JOBS.c.not_before > now, Hold.SCHEDULED.value), (paused, Hold.PAUSED.value), else_=null())
+    capped = exists().where(Allowance.tenant == JOBS.c.tenant, Allowance.max_running.is_not(None))
+    holds = (JOBS.c.not_before > now, Hold.SCHEDULED.value), (paused, Hold.PAUSED.value), (capped, Hold.CAPPED.value)
+    return case(*holds, else_=null())
