@@ -153,6 +153,8 @@ def _create_queue_tables() -> None:
     # Heartbeats and marks are written all the time: room in each page keeps them heap-only updates.
     op.execute("ALTER TABLE gpu_workers SET (fillfactor = 50)")
     op.execute("ALTER TABLE queue_marks SET (fillfactor = 50)")
+    # Of a large table a large order is a small part: without this its statistics would still say that nothing waits.
+    op.execute("ALTER TABLE jobs SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 10000)")
 
 
 def _create_order_tables() -> None:
@@ -249,6 +251,7 @@ def downgrade() -> None:
     op.drop_index("batches_open_idx", table_name="batches")
     for name in JOB_INDEXES:
         op.drop_index(name, table_name="jobs")
+    op.execute("ALTER TABLE jobs RESET (autovacuum_analyze_scale_factor, autovacuum_analyze_threshold)")
     op.drop_constraint(op.f("jobs_held_check"), "jobs")
     for table, columns in (("jobs", JOB_COLUMNS), ("batches", BATCH_COLUMNS)):
         for name in columns:
