@@ -70,6 +70,11 @@ def upgrade() -> None:
             op.alter_column(table, name, nullable=False)
     # Places were times of orders. What comes back to a lane where nothing waited must not stand behind such a number; its marks lift it.
     op.execute("UPDATE jobs SET vft = 0, turn = 0 WHERE status IN ('running', 'failed')")
+    # Else upkeep would end every order there ever was, at the time of the upgrade.
+    op.execute(
+        "UPDATE batches SET ended_at = (SELECT max(finished_at) FROM jobs WHERE batch_id = batches.id)"
+        " WHERE NOT EXISTS (SELECT FROM jobs WHERE batch_id = batches.id AND status IN ('queued', 'running'))"
+    )
     op.create_check_constraint(op.f("jobs_held_check"), "jobs", "hold IS NULL OR status = 'queued'")
     op.drop_index("jobs_waiting_idx", table_name="jobs")
     op.drop_index("jobs_waiting_by_checkpoint_idx", table_name="jobs")
