@@ -15,5 +15,7 @@ def lineage(db: Database, *, tenant: str, name: str) -> list[Job]:
     if job.batch_id is None:
         return [job]
     with db.transaction() as session:
-        mine = select(Job).where(Job.batch_id == job.batch_id, Job.row_no == job.row_no, Job.tenant == tenant)
+        # A row of a catalogue has many cells, each with jobs of its own.
+        same = Job.batch_id == job.batch_id, Job.row_no == job.row_no, Job.cell.is_not_distinct_from(job.cell)
+        mine = select(Job).where(*same, Job.tenant == tenant)
         return list(session.scalars(mine.order_by(Job.created_at, Job.id)))
