@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import BigInteger, CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from factory.domain.row import Row
@@ -10,6 +10,8 @@ from factory.domain.row import Row
 
 class Share(Row):
     """`finish` is the virtual finish time of the last job admitted in this lane; `member` is '' for the tenant, else one of its users.
+
+    `writer` is the transaction that writes the rows of the last long order: until it has ended they count as waiting, unseen as they are.
 
     Start-time fair queueing: Goyal, Vin and Cheng, IEEE/ACM Transactions on Networking 5(5), 1997.
     """
@@ -20,6 +22,7 @@ class Share(Row):
     lane: Mapped[str] = mapped_column(primary_key=True)
     member: Mapped[str] = mapped_column(primary_key=True)
     finish: Mapped[float]
+    writer: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Allowance(Row):

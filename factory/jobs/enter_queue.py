@@ -16,10 +16,10 @@ JOBS = Job.__table__
 ANNOUNCE = text("SELECT CAST(pg_current_xact_id() AS text)")
 
 
-def announce(session: Session) -> None:
-    """Take a transaction id before any mark is read. A mark settles only after every transaction has ended that was announced
-    before it was raised (raise_marks), so what this one writes by an older mark is still seen in time."""
-    session.execute(ANNOUNCE)
+def announce(session: Session) -> int:
+    """Take a transaction id before any mark is read; returns it. A mark settles only after every transaction has ended that was
+    announced before it was raised (raise_marks), so what this one writes by an older mark is still seen in time."""
+    return int(session.scalars(ANNOUNCE).one())
 
 
 def lifted(lane: Any = JOBS.c.lane) -> dict[str, ColumnElement[Any]]:

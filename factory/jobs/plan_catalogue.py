@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, any_, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.orm import Session
 
 from factory.db import Database
@@ -125,7 +125,7 @@ def newest_jobs(session: Session, *, tenant: str, catalogue: str, keys: list[str
         select(Job.cell, Job.id, Job.status, Job.spec, Job.spec_sha256, Job.error, pictured.label("pictured"))
         .join(Batch, Batch.id == Job.batch_id)
         .where(Job.tenant == tenant, Job.cell == any_(literal(keys, ARRAY(Text))), Batch.catalogue == catalogue, Job.superseded.is_(False))
-        .distinct(Job.cell)
+        .ext(distinct_on(Job.cell))
         .order_by(Job.cell, Job.id.desc())
     )
     return {str(row[0]): Newest(*row[1:]) for row in session.execute(statement)}

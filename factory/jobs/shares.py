@@ -32,7 +32,9 @@ MEMBERS = 1000  # users of one order that are told apart; the others share one p
 STANDING = text("""
 SELECT EXISTS (SELECT FROM (SELECT 1 FROM jobs WHERE status = 'queued' AND hold IS NULL AND tenant = :tenant AND lane = :lane
                             ORDER BY checkpoint DESC, turn DESC LIMIT 1) AS newest)
-    OR EXISTS (SELECT FROM jobs WHERE hold IN ('capped', 'paused') AND tenant = :tenant AND lane = :lane),
+    OR EXISTS (SELECT FROM jobs WHERE hold IN ('capped', 'paused') AND tenant = :tenant AND lane = :lane)
+    OR EXISTS (SELECT FROM shares WHERE tenant = :tenant AND lane = :lane
+               AND writer >= CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)),
   (SELECT coalesce(sum(cost), 0) FROM jobs WHERE status = 'running' AND tenant = :tenant AND lane = :lane)
 """)
 
@@ -118,12 +120,15 @@ def places(session: Session, tenant: str, demand: Demand, *, long: bool) -> Iter
     A short order keeps its shares locked until its commit. A `long` one would make the tenant's other orders wait for its rows: it
     reserves its places in a transaction of its own and gives them back if it fails, unless somebody stands behind them already.
     """
-    announce(session)  # the marks are read after it, and the rows are this transaction's
+    writer = announce(session)  # the marks are read after it, and the rows are this transaction's
     if not long:
         yield _take_places(session, tenant, demand)
         return
     with Session(session.get_bind()) as own, own.begin():
         tags = _take_places(own, tenant, demand)
+        own.execute(
+            update(SHARES).where(SHARES.c.tenant == tenant, SHARES.c.lane.in_({lane for lane, _ in tags.lines})).values(writer=writer)
+        )
     try:
         yield tags
     except BaseException:
@@ -164,17 +169,17 @@ def _lock(session: Session, tenant: str, lane: Lane, members: list[str]) -> Mapp
     """What each was given so far. The tenant's row is locked first, here as everywhere: '' comes before every name."""
     mine = select(SHARES.c.member, SHARES.c.finish).where(SHARES.c.tenant == tenant, SHARES.c.lane == lane.value)
     locked = mine.where(SHARES.c.member.in_(members)).order_by(SHARES.c.member).with_for_update()
-    found = dict(session.execute(locked).tuples())
+    found = {row[0]: row[1] for row in session.execute(locked)}
     if len(found) < len(members):
         rows = [{"tenant": tenant, "lane": lane.value, "member": member, "finish": 0.0} for member in members]
         session.execute(insert(SHARES).on_conflict_do_nothing(), rows)
-        found = dict(session.execute(locked).tuples())
+        found = {row[0]: row[1] for row in session.execute(locked)}
     return found
 
 
 def _weights(session: Session, tenant: str, members: list[str]) -> Mapping[str, float]:
     found = select(Allowance.member, Allowance.weight).where(Allowance.tenant == tenant, Allowance.member.in_(members))
-    return dict(session.execute(found).tuples())
+    return {row[0]: row[1] for row in session.execute(found)}
 
 
 def _served(session: Session, tenant: str, lane: Lane, checkpoints: list[str]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from factory.db import Database
@@ -73,7 +74,7 @@ def list_templates(db: Database, *, tenant: str, before: uuid.UUID | None = None
         Template,
         select(Template)
         .where(Template.tenant == tenant)
-        .distinct(Template.name)
+        .ext(distinct_on(Template.name))
         .order_by(Template.name, Template.version.desc())
         .subquery(),
     )

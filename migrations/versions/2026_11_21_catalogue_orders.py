@@ -123,6 +123,7 @@ def _create_queue_tables() -> None:
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("member", sa.Text(), nullable=False),
         sa.Column("finish", sa.Double(), nullable=False),
+        sa.Column("writer", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "lane", "member", name=op.f("shares_pkey")),
     )
     op.create_table(

@@ -180,7 +180,7 @@ def test_when_and_how_an_order_is_drawn(client, db):
     assert (row[0], row[1], row[2].year) == ("archive", "standard", 2099)
     assert held[0] == "scheduled"
     assert problem(send(client, b"prompt\na\n", retention="for-ever")) == (422, "invalid_value")
-    assert problem(send(client, b"prompt\na\n", not_before="soon")) == (422, "invalid_value")
+    assert problem(send(client, b"prompt\na\n", not_before="soon")) == (422, "wrong_type")
 
 
 def test_one_bad_row_of_very_many_refuses_only_itself(client):

@@ -130,10 +130,10 @@ def test_users_take_turns_in_the_line_of_a_cap(db: Database, caller: Caller, sql
     allow(db, caller, max_running=1)
     submit_rows(db, caller, [{"seed": n, "user": "ana"} for n in range(5)])
     sql.execute("UPDATE jobs SET turn = row_no, vft = row_no")
+    claim = take(db)
     late = submit_rows(db, caller, [{"seed": 50, "user": "bo"}])
     sql.execute("UPDATE jobs SET turn = 1.5, vft = 1000 WHERE batch_id = %s", (late,))
     sql.execute("INSERT INTO queue_marks VALUES ('bulk', '', '', 1, 1, NULL) ON CONFLICT (lane, checkpoint, tenant) DO UPDATE SET low = 1")
-    claim = take(db)
     close_job(db, claim, finished(claim))
     assert release_held(db).capped == 1
     row = sql.execute("SELECT end_user, vft FROM jobs WHERE status = 'queued' AND hold IS NULL").fetchone()
