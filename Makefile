@@ -30,6 +30,7 @@ lock: ## write requirements/*.lock anew from *.in
 
 drill: ## workers killed, Redis flushed, Postgres restarted: minutes
 	@$(DEV) python -m pytest -m drill
+	@FACTORY_TEST_UPLOAD_ROWS=50000 $(DEV) python -m pytest tests/e2e/test_killed_upload.py
 
 bench: ## the benchmarks of bench/
 	@$(DEV) python -m bench

@@ -1,4 +1,4 @@
-"""Draw the sample of every market template with the demo checkpoint, labelled like any picture: python scripts/draw_market_samples.py [NAME …]"""
+"""Draw the sample of each market template with the demo checkpoint, labelled: PYTHONPATH=. python scripts/draw_market_samples.py [NAME …]"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import uuid
@@ -15,7 +16,7 @@ from factory.embedded.guarded import Guarded
 from tests.e2e.line import Line
 from tests.integration.queue.plant import until
 
-ROWS = 50_000
+ROWS = int(os.environ.get("FACTORY_TEST_UPLOAD_ROWS", "8000"))  # `make drill` sends 50 000
 PIECE = 500
 AT_WORK = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
 # What the database is at, and how long it is left to it.
