@@ -118,7 +118,8 @@ def _labels(row: CustomerLabels) -> dict[str, Any]:
 
 
 def event(row: AuditEvent) -> dict[str, Any]:
-    return {"object": "event", **{column.key: plain(getattr(row, column.key)) for column in AuditEvent.__table__.columns}}
+    columns = [column.key for column in AuditEvent.__table__.columns if column.key != "tx"]
+    return {"object": "event", **{name: plain(getattr(row, name)) for name in columns}}
 
 
 def generation(row: Generation) -> dict[str, Any]:

@@ -91,8 +91,9 @@ def apply_catalogue(
     if not lacking.batch.rows:
         return Applied()
     order = as_order(catalogue, reuse=reuse)
+    canceled = _cancel(session, now, caller, lacking.replaced)  # first: their places are the new ones'
     batch_id = submit_batch(session, now, caller, order, lacking.batch, request_sha256=request_sha256, max_queued=max_queued)
-    return Applied(batch_id, lacking.batch.rows, _cancel(session, now, caller, lacking.replaced))
+    return Applied(batch_id, lacking.batch.rows, canceled)
 
 
 def as_order(catalogue: Catalogue, *, reuse: bool = True) -> BatchOrder:

@@ -36,8 +36,10 @@ def change_status(
     values: Mapping[str, Any] | None = None,
     detail: Mapping[str, Any] | None = None,
     returning: Sequence[ColumnElement[Any]] = (),
+    told: Sequence[str] = (),
 ) -> Sequence[Row[Any]]:
     """Move every picked job that may become `to`; returns what LOGGED names of each changed row, `was`, and `returning`.
+    The event tells `detail` and the columns in `told`.
 
     One statement: rows are locked, changed and logged together, so no status can change without its event and no
     event can be written without its change. A row that another transaction holds is skipped or waited for as the
@@ -53,7 +55,8 @@ def change_status(
     columns |= values or {}
     if to in TERMINAL:
         columns.setdefault("finished_at", now)
-    moved = update(Job).where(JOBS.c.id == chosen.c.picked_id).values(columns).returning(*LOGGED, chosen.c.was, *returning).cte("moved")
+    returned = *LOGGED, chosen.c.was, *returning, *(JOBS.c[name] for name in told)
+    moved = update(Job).where(JOBS.c.id == chosen.c.picked_id).values(columns).returning(*returned).cte("moved")
     event = select(
         now.label("at"),
         moved.c.tenant,
@@ -66,7 +69,7 @@ def change_status(
         moved.c.sku,
         moved.c.was,
         literal(to.value),
-        cast(func.jsonb_build_object(*_pairs(detail)), JSONB),
+        cast(func.jsonb_build_object(*_pairs(detail), *(part for name in told for part in (literal(name), moved.c[name]))), JSONB),
     )
     logged = insert(AuditEvent).from_select(EVENT_COLUMNS, event).cte("logged")
     return session.execute(select(moved).add_cte(logged)).all()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from sqlalchemy import TextClause, text
 
 # Numbers of reference/performance.md §2, which compares policies on the same arrivals.
-W_SECONDS = 1.5  # about one load: an interactive job waits so long for a worker that holds its checkpoint
+W_SECONDS = 1.5  # the cheapest load, from pinned memory: an interactive job waits so long for a worker that holds its checkpoint
 MIN_RUN = 30  # pictures between two swaps: loads of 7.5 s then cost at most 12 % of bulk's time, without it a third
 OVERDUE_SECONDS = 300  # bulk of another checkpoint waits so long before it may cost a load
 LORA_RUN = 30  # pictures with the same LoRAs before the others of the checkpoint get their turn

@@ -21,7 +21,7 @@ from factory.storage.lifecycle import RETENTION
 
 UPKEEP = Actor("upkeep", "expire_assets")
 PAGE = 2000  # pictures that are looked at in one statement, due or not
-STANDARD = "standard"  # what a picture that belongs to no batch has
+SINGLE = "archive"  # what a picture that belongs to no batch has: nobody chose an end for it
 # What finds a picture to deliver again leaves those alone that end within this time: they might go while it looks.
 MARGIN = timedelta(hours=1)
 SOONEST = min(life for life in RETENTION.values() if life is not None)
@@ -55,10 +55,10 @@ def _next_place(session: Session, at: ColumnElement[Any], after: datetime) -> da
 def is_due(at: ColumnElement[Any]) -> ColumnElement[bool]:
     """Of an asset: its class ended before `at`, and so did that of every job that delivers the same picture again."""
     twin, order, again = aliased(Job), aliased(Batch), aliased(Batch)
-    own = func.coalesce(select(order.retention).where(order.id == Asset.batch_id).scalar_subquery(), STANDARD)
+    own = func.coalesce(select(order.retention).where(order.id == Asset.batch_id).scalar_subquery(), SINGLE)
     live = or_(
         twin.status == JobStatus.QUEUED.value,
-        and_(twin.status == JobStatus.SUCCEEDED.value, ~_ended(func.coalesce(again.retention, STANDARD), twin.finished_at, at)),
+        and_(twin.status == JobStatus.SUCCEEDED.value, ~_ended(func.coalesce(again.retention, SINGLE), twin.finished_at, at)),
     )
     delivered_again = exists(
         select(twin.id).outerjoin(again, again.id == twin.batch_id).where(twin.twin_id == Asset.job_id, live).correlate(Asset)

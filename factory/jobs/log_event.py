@@ -19,6 +19,7 @@ def log_event(
     actor: Actor,
     action: AuditAction,
     batch_id: uuid.UUID | None = None,
+    job_id: uuid.UUID | None = None,
     sku: str | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
@@ -32,6 +33,7 @@ def log_event(
             actor=actor.name,
             action=action.value,
             batch_id=batch_id,
+            job_id=job_id,
             sku=sku,
             detail=detail or {},
         )

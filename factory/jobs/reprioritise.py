@@ -47,12 +47,11 @@ def reprioritise_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, priori
 def reprioritise_job(db: Database, *, tenant: str, job_id: uuid.UUID, priority: Priority, actor: Actor) -> int:
     """1, or 0 when the job does not wait or has that priority already."""
     mine = [JOBS.c.tenant == tenant, JOBS.c.id == job_id]
-    changed = _move(db, tenant, mine, priority)
-    if changed:
-        with db.transaction() as session:
+    with db.transaction() as session:
+        for group in _groups(session, mine, priority):
             batch_id = session.scalar(select(JOBS.c.batch_id).where(*mine))
-            _log(session, db.now(), tenant, actor, batch_id, {"job": str(job_id), "priority": priority.value})
-    return changed
+            _log(session, db.now(), tenant, actor, batch_id, {"was": group.priority, "priority": priority.value}, job_id)
+    return _move(db, tenant, mine, priority)
 
 
 def _groups(session: Session, where: Where, priority: Priority) -> Sequence[Any]:
@@ -123,6 +122,14 @@ def _if_offered(low: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((JOBS.c.hold.is_(None), low), else_=null())
 
 
-def _log(session: Session, now: ColumnElement[Any], tenant: str, actor: Actor, batch_id: uuid.UUID | None, detail: dict[str, Any]) -> None:
-    action = AuditAction.BATCH_REPRIORITISED if batch_id else AuditAction.JOB_REPRIORITISED
-    log_event(session, now=now, tenant=tenant, actor=actor, action=action, batch_id=batch_id, detail=detail)
+def _log(
+    session: Session,
+    now: ColumnElement[Any],
+    tenant: str,
+    actor: Actor,
+    batch_id: uuid.UUID | None,
+    detail: dict[str, Any],
+    job_id: uuid.UUID | None = None,
+) -> None:
+    action = AuditAction.JOB_REPRIORITISED if job_id else AuditAction.BATCH_REPRIORITISED
+    log_event(session, now=now, tenant=tenant, actor=actor, action=action, batch_id=batch_id, job_id=job_id, detail=detail)

@@ -72,6 +72,7 @@ def settle_twins(
         action=AuditAction.JOB_REUSED,
         actor=UPKEEP,
         values={"hold": null(), "error": null()},
+        told=("twin_id",),
     )
     if whose:
         return Settled(len(delivered))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -21,9 +22,12 @@ from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
 from factory.jobs.settle_twins import settle_every_twin
 from factory.jobs.sweep_objects import sweep_objects
 from factory.jobs.worker_presence import forget_silent_workers
+from factory.logs import get_logger
 from factory.settings import load_settings
 from factory.tasks.celery_app import app
 from factory.tasks.ring import BELL
+
+log = get_logger(__name__)
 
 
 @lru_cache
@@ -35,19 +39,43 @@ def database() -> Database:
 def tick() -> dict[str, int]:
     """Every few seconds. Each part is safe to repeat and safe to run twice at once."""
     db, settings = database(), load_settings()
-    requeued = requeue_lost_jobs(db, max_lost_leases=settings.max_lost_leases)
-    expired = expire_jobs(db)
-    converge_pauses(db)
-    reused = settle_every_twin(db).delivered
-    hours = opening_hours(settings.offpeak_windows, settings.timezone)
-    release_held(db, closed=closed_lanes(hours, datetime.now(UTC)))
-    raise_marks(db)
-    ended = end_batches(db)
-    waiting = count_waiting(db).queued
-    if waiting:
-        BELL.ring_now(waiting)
-    done = {"requeued": requeued.requeued, "dead_lettered": requeued.dead_lettered, "expired": expired, "reused": reused}
-    return {**done, "batches_ended": ended, "waiting": waiting}
+
+    def release() -> int:
+        hours = opening_hours(settings.offpeak_windows, settings.timezone)
+        released = release_held(db, closed=closed_lanes(hours, datetime.now(UTC)))
+        return released.due + released.capped
+
+    def ring() -> int:
+        if waiting := count_waiting(db).queued:
+            BELL.ring_now(waiting)
+        return waiting
+
+    return each_by_itself(
+        {
+            "requeued": lambda: requeue_lost_jobs(db, max_lost_leases=settings.max_lost_leases).requeued,
+            "expired": lambda: expire_jobs(db),
+            "paused": lambda: converge_pauses(db).held,
+            "reused": lambda: settle_every_twin(db).delivered,
+            "released": release,
+            "marks": lambda: int(raise_marks(db)),
+            "batches_ended": lambda: end_batches(db),
+            "waiting": ring,
+        }
+    )
+
+
+def each_by_itself(parts: Mapping[str, Callable[[], int]]) -> dict[str, int]:
+    """A part that fails keeps none of the others from its work. Raises the first fault when all are through."""
+    done, faults = dict[str, int](), list[Exception]()
+    for name, part in parts.items():
+        try:
+            done[name] = part()
+        except Exception as fault:
+            log.exception("upkeep failed", part=name)
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return done
 
 
 @app.task(name="factory.upkeep.learn")

@@ -56,7 +56,7 @@ BATCH_COLUMNS = {
     "deadline": (MOMENT, None),
     "paused_at": (MOMENT, None),
     "ended_at": (MOMENT, None),
-    "retention": (sa.Text(), "'standard'"),
+    "retention": (sa.Text(), "'archive'"),  # nobody had chosen an end for them
 }
 
 
