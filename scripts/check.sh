@@ -14,5 +14,6 @@ step format python -m ruff format --check .
 step floors python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 step types python -m mypy
 if [ "${1:-}" = test ]; then
-    step tests python -m pytest
+    # Half of the time is waiting for servers: three at once, each file on one of them, with servers of its own.
+    step tests python -m pytest -n 3 --dist loadfile
 fi
