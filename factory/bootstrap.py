@@ -116,6 +116,8 @@ def build_engines(settings: Settings) -> dict[str, Engine]:
 
 def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorker:
     """One GPU process with its threads running. What may fail comes before the first thread: a failed call leaves none behind."""
+    hours = settings.offpeak_windows, settings.timezone
+    is_offpeak(datetime.now(UTC), *hours)  # unreadable ones fail here, not in the night
     db = build_database(settings, pool_size=6)
     name = worker_name(settings)
     lease = timedelta(seconds=settings.lease_seconds)
@@ -134,8 +136,6 @@ def build_gpu_worker(settings: Settings, *, journal: PictureJournal) -> GpuWorke
         rules=retry_rules(settings),
         journal=journal,
     )
-    hours = settings.offpeak_windows, settings.timezone
-    is_offpeak(datetime.now(UTC), *hours)  # unreadable ones fail here, not in the night
     return GpuWorker(
         Gpu(cache, name),
         stations,

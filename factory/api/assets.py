@@ -1,4 +1,4 @@
-"""Assets: finished files, and links to them that are fresh or that never end."""
+"""Assets: finished files, and links to them: fresh ones, and one that lasts as long as the picture is kept."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def get_asset(asset_id: uuid.UUID, caller: Reader, db: Db, links: To, seconds: S
 
 @router.get("/{asset_id}/content")
 def get_content(asset_id: uuid.UUID, caller: Reader, db: Db, links: To, seconds: Seconds = None) -> Response:
-    """The permanent link: asks for the key, then forwards to a freshly signed one."""
+    """The permanent link, for as long as the picture is kept: asks for the key, then forwards to a freshly signed one."""
     asset = find_asset(db, tenant=caller.tenant, asset_id=asset_id)
     return RedirectResponse(links.signed(asset, seconds), 307)

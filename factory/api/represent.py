@@ -55,7 +55,7 @@ def job(found: FoundJob, links: Links) -> dict[str, Any]:
 
 
 def asset_of(row: Asset, links: Links, *, seconds: int | None = None) -> dict[str, Any]:
-    """`url` works for anybody until it ends; `permanent_url` asks for a key and never ends."""
+    """`url` works for anybody until it ends; `permanent_url` asks for a key and lasts as long as the picture is kept."""
     return {
         "object": "asset",
         "id": str(row.id),

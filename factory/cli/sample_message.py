@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from factory.cli.exit_codes import Usage
+from factory.cli.settings_here import settings_here
 from factory.errors import FactoryError
 from factory.notify import open_notifier
 from factory.notify.card import card_of
 from factory.notify.courier import Courier
+from factory.notify.guard import PUBLIC, Reach, read_networks
 from factory.notify.message import Message, Request
 from factory.notify.standard import new_secret
 
@@ -57,10 +60,21 @@ def sample_request(kind: str, *, url: str = "", secret: str | None = None) -> Sa
 
 
 def send_sample(kind: str, sample: Sample) -> dict[str, Any]:
-    """From this machine, to public addresses only."""
+    """From this machine, to what the settings here let webhooks reach; without settings, to public addresses only."""
     request = sample.request
     try:
-        answer = Courier().post(request.url, content=request.content, headers=request.headers)
+        answer = Courier(_reach()).post(request.url, content=request.content, headers=request.headers)
     except FactoryError as fault:
         return {"delivered": False, "code": fault.code, "status": None, "detail": str(fault)}
     return asdict(open_notifier(kind).read(answer))
+
+
+def _reach() -> Reach:
+    try:
+        settings = settings_here()
+    except Usage:  # a machine without a stack may try a chat out, too
+        return PUBLIC
+    try:
+        return Reach(read_networks(settings.webhook_networks), plain_http=settings.webhook_plain_http)
+    except ValueError as fault:
+        raise Usage(f"settings: FACTORY_WEBHOOK_NETWORKS: {fault}") from fault

@@ -26,7 +26,10 @@ class Share(Row):
 
 
 class Allowance(Row):
-    """What an operator set for a tenant (`member` '') or one of its users; no row means weight 1 and no cap."""
+    """What an operator set for a tenant (`member` '') or one of its users; no row means weight 1 and no cap of their own.
+
+    What queues is bounded all the same: a tenant's `max_queued` that nobody set is FACTORY_DEFAULT_MAX_QUEUED.
+    """
 
     __tablename__ = "allowances"
     __table_args__ = (

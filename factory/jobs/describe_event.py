@@ -53,7 +53,10 @@ def wants(events: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def describe_event(event: Any, public_url: str) -> dict[str, Any]:
-    """`event` has AuditEvent's columns and `job_external_id`, `batch_external_id`, `asset_id`. Links ask for a key and never end."""
+    """`event` has AuditEvent's columns and `job_external_id`, `batch_external_id`, `asset_id`.
+
+    Links ask for a key; those to a picture last as long as it is kept.
+    """
     is_job = event.job_id is not None
     is_batch = not is_job and event.batch_id is not None
     data: dict[str, Any] = {

@@ -17,6 +17,7 @@ from factory.domain.webhook import WebhookCursor, WebhookDelivery, WebhookEndpoi
 from factory.errors import Conflict
 from factory.jobs.describe_event import api_link, names_of, told, wants
 from factory.jobs.find_deliveries import delivery_in
+from factory.jobs.forget_deliveries import KEPT_FOR
 from factory.jobs.plan_deliveries import delivery_of, events_with_links
 from factory.jobs.webhook_endpoints import endpoint_in
 
@@ -51,6 +52,7 @@ def replay_since(
 ) -> int:
     """Every event since then that the filter lets through and the receiver never took, given up or never sent. Returns how many.
 
+    None from before there was the endpoint, and none from longer ago than deliveries are kept: whether those were taken is forgotten.
     Those still on their way become due at once. At most 10 000 in one call, the newest ones. Raises NotFound, Conflict when disabled.
     """
     endpoint = _enabled(session, tenant, endpoint_id)
@@ -64,7 +66,8 @@ def replay_since(
     ).all()
     moment = session.execute(select(now)).scalar_one()
     replayed, before = 0, 2**63 - 1
-    while replayed < MOST and (page := _events_before(session, endpoint, before, since)):
+    oldest = max(since, endpoint.created_at, moment - KEPT_FOR)
+    while replayed < MOST and (page := _events_before(session, endpoint, before, oldest)):
         missed = [row for row in page if wants(endpoint.events, names_of(row)) and not row.settled]
         if missed:
             again = [delivery_of(row, endpoint, moment, public_url, replay=row.replays) for row in missed]
@@ -76,7 +79,7 @@ def replay_since(
 def _events_before(session: Session, endpoint: WebhookEndpoint, before: int, since: datetime) -> Sequence[Row[Any]]:
     """A page of the tenant's events, newest first, each with the number its replay would have, and whether one was taken or waits.
 
-    Only what the planner has read: what it has not, it will plan itself.
+    Only what the planner has read: what it has not, it will plan itself; and only what it would have planned for this endpoint.
     """
     cursor = session.get_one(WebhookCursor, 1)
     planned = tuple_(AuditEvent.tx, AuditEvent.id) <= tuple_(literal(cursor.tx, BigInteger), literal(cursor.event_id, BigInteger))
