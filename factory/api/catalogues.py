@@ -49,7 +49,7 @@ async def post_plan(caller: Writer, body: Spooled, db: Db, admission: Admit) -> 
 
     def plan() -> dict[str, Any]:
         sent = read_catalogue(body)
-        by = _admission(db, caller, admission, sent.catalogue)
+        by = _admission(db, caller, admission, sent.catalogue, keep=False)
         rows = sent.rows(by.templates)
         found = plan_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
         return _plan(found, sent.catalogue, sent.warnings)
@@ -68,7 +68,7 @@ async def post_apply(
         once = Once(caller.tenant, key, request_hash(request, sent.sha256))
 
         def prepare() -> tuple[str | None, Act]:
-            by = _admission(db, caller, admission, sent.catalogue)
+            by = _admission(db, caller, admission, sent.catalogue, keep=True)
             rows = sent.rows(by.templates)
             lacking = prepare_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
             return None, _act(caller, sent, lacking, links, once, reuse=reuse, max_queued=by.limits.max_queued)
@@ -85,8 +85,8 @@ async def post_apply(
     return Json(answer.body, answer.status_code, headers)
 
 
-def _admission(db: Database, caller: Caller, admission: Callable[[], Admission], catalogue: Catalogue) -> Admission:
-    return replace(admission(), templates=template_finder(db, caller), campaign=catalogue.campaign or catalogue.project)
+def _admission(db: Database, caller: Caller, admission: Callable[[], Admission], catalogue: Catalogue, *, keep: bool) -> Admission:
+    return replace(admission(), templates=template_finder(db, caller, keep=keep), campaign=catalogue.campaign or catalogue.project)
 
 
 def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, once: Once, *, reuse: bool, max_queued: int) -> Act:
@@ -141,7 +141,7 @@ async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, ad
 
     def quote() -> dict[str, Any]:
         upload = read_upload(body)
-        checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs))
+        checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs), keep=False)
         order = checked.head.as_order()
         most = checked.max_queued
         found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared, max_queued=most)

@@ -33,9 +33,14 @@ class CheckedUpload:
     max_queued: int
 
 
-def check_upload(db: Database, caller: Caller, admission: Callable[[], Admission], upload: Upload, query: dict[str, Any]) -> CheckedUpload:
-    """Raises Invalid, Malformed. Where an object says after its rows what they go by, they are read a second time."""
-    base = replace(admission(), templates=template_finder(db, caller))
+def check_upload(
+    db: Database, caller: Caller, admission: Callable[[], Admission], upload: Upload, query: dict[str, Any], *, keep: bool = True
+) -> CheckedUpload:
+    """Raises Invalid, Malformed. Where an object says after its rows what they go by, they are read a second time.
+
+    With `keep` a template of the market that is named becomes the caller's own.
+    """
+    base = replace(admission(), templates=template_finder(db, caller, keep=keep))
     head = read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
     while True:
         mapping = _mapping(db, caller, head)

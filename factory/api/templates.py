@@ -14,6 +14,7 @@ from factory.api.body import Small
 from factory.api.cursors import read_uuid
 from factory.api.deps import Db, Reader, Writer
 from factory.api.queries import PageQuery
+from factory.db import Database
 from factory.domain.fill_template import example_vars
 from factory.domain.job_order import TEMPLATE_REFERENCE
 from factory.domain.lint_template import errors_of, lint_template
@@ -21,7 +22,7 @@ from factory.domain.read_template import read_template, write_template
 from factory.domain.template import Template
 from factory.domain.template_body import TEMPLATE_NAME, TemplateBody
 from factory.errors import NotFound
-from factory.jobs.templates import find_template, list_templates, list_versions, save_template, version_of
+from factory.jobs.templates import find_template, list_templates, list_versions, market_offer, save_template, version_of
 from factory.market import load_market, market_template, sample_file
 
 ROOT = "/api/v1/templates"
@@ -86,15 +87,24 @@ def get_versions(name: Name, caller: Reader, db: Db) -> Response:
 @router.get("/{reference}.yaml")
 def get_yaml(reference: Reference, caller: Reader, db: Db, *, market: Market = False) -> Response:
     """The template as a file, to be edited and saved as the next version."""
-    body = _on_shelf(reference) if market else version_of(find_template(db, tenant=caller.tenant, reference=reference)).body
+    found = _found(db, caller.tenant, reference, market=market)
+    body = found if isinstance(found, TemplateBody) else version_of(found).body
     headers = {"Content-Disposition": f'attachment; filename="{reference}.yaml"'}
     return Response(write_template(body), headers=headers, media_type=YAML)
 
 
 @router.get("/{reference}")
 def get_template(reference: Reference, caller: Reader, db: Db, *, market: Market = False) -> Response:
-    """One version, whole."""
-    return Json(_on_sale(_on_shelf(reference)) if market else _shown(find_template(db, tenant=caller.tenant, reference=reference)))
+    """One version, whole; the market's, which has none, where you have none of that name. Nothing is saved by looking."""
+    found = _found(db, caller.tenant, reference, market=market)
+    return Json(_on_sale(found) if isinstance(found, TemplateBody) else _shown(found))
+
+
+def _found(db: Database, tenant: str, reference: str, *, market: bool) -> Template | TemplateBody:
+    """Raises NotFound."""
+    if market:
+        return _on_shelf(reference)
+    return market_offer(db, tenant=tenant, reference=reference) or find_template(db, tenant=tenant, reference=reference)
 
 
 def _on_shelf(name: str) -> TemplateBody:
@@ -111,6 +121,7 @@ def _shown(row: Template) -> dict[str, Any]:
         "id": str(row.id),
         "name": row.name,
         "version": row.version,
+        "market": False,
         "reference": reference,
         "sha256": row.sha256,
         "created_at": represent.plain(row.created_at),
@@ -124,6 +135,9 @@ def _on_sale(body: TemplateBody) -> dict[str, Any]:
     return {
         "object": "market_template",
         "name": body.name,
+        "version": None,
+        "market": True,
+        "reference": body.name,
         "sha256": body.sha256,
         "body": body.as_json(),
         "example": example_vars(body),

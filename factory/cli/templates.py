@@ -35,7 +35,7 @@ def find(*, limit: Annotated[int, typer.Option(min=0, help="0 = all.")] = 50, as
 
 @app.command()
 def show(template: Reference, *, as_json: Json = False) -> None:
-    """One version: its prompt, its variables and its settings."""
+    """One version, yours or else the market's: its prompt, its variables and its settings."""
     from factory.cli.client import connect
     from factory.domain.template_body import TemplateBody
 
@@ -43,7 +43,8 @@ def show(template: Reference, *, as_json: Json = False) -> None:
         found = client.get(f"/templates/{template}")
     if as_json:
         return print_json(found)
-    return _describe(TemplateBody.model_validate(found["body"]), found["reference"])
+    name = f"{found['reference']}, of the market" if found.get("market") else found["reference"]
+    return _describe(TemplateBody.model_validate(found["body"]), name)
 
 
 @app.command()

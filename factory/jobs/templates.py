@@ -93,21 +93,31 @@ def list_versions(db: Database, *, tenant: str, name: str, limit: int = 200) -> 
     return found
 
 
-def template_finder(db: Database, caller: Caller) -> FindTemplate:
+def market_offer(db: Database, *, tenant: str, reference: str) -> TemplateBody | None:
+    """The market's, where the tenant has none of that name: what its first order by it would save as version 1."""
+    name, _, version = reference.partition("@")
+    if version not in ("", "1"):
+        return None
+    with db.transaction() as session:
+        is_own = _newest(session, tenant, name) is not None
+    return None if is_own else market_template(name)
+
+
+def template_finder(db: Database, caller: Caller, *, keep: bool = True) -> FindTemplate:
     """Looks a reference up once, however many rows of a request name it.
 
-    A template of the market becomes the tenant's own, as version 1, when it is named first: what was ordered by it stays in sight
-    whatever a later release ships.
+    A template of the market becomes the tenant's own, as version 1, when an order names it first: what was ordered by it stays in sight
+    whatever a later release ships. Who only asks (`keep` false) is answered as if it had, and nothing is written.
     """
 
     @cache
     def find(reference: str) -> TemplateVersion | None:
         with db.transaction() as session:
             row = _named(session, caller.tenant, reference)
-            is_known = row is not None or _newest(session, caller.tenant, reference.partition("@")[0]) is not None
-        if row is None and not is_known and reference.partition("@")[2] in ("", "1"):
-            body = market_template(reference.partition("@")[0])
-            row = save_template(db, caller, body).row if body else None
+        if row is None and (body := market_offer(db, tenant=caller.tenant, reference=reference)):
+            if not keep:
+                return TemplateVersion(body, 1)
+            row = save_template(db, caller, body).row
         return None if row is None else version_of(row)
 
     return find

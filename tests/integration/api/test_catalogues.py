@@ -59,6 +59,12 @@ def counts(answer) -> dict[str, int]:
     return {state: number for state, number in answer.json()["counts"].items() if number}
 
 
+def audit(client) -> list[str]:
+    answer = client.get("/api/v1/audit/events", params={"limit": 200})
+    assert answer.status_code == 200
+    return [event["action"] for event in answer.json()["data"]]
+
+
 def test_a_catalogue_is_planned_applied_and_then_done(client, app, db, tenant, bell):
     found = sent(client, PLAN)
     assert (found.status_code, found.json()["images"], found.json()["rows"], found.json()["to_render"]) == (200, 4, 2, 4)
@@ -202,6 +208,18 @@ def test_a_quote_orders_nothing(client):
     assert body["currency"] == "CNY"
     assert (body["finish"] is None) == (body["workers"] == 0) == (body["finish_unknown"] is not None)
     assert client.get("/api/v1/jobs").json()["data"] == []
+
+
+def test_plans_and_quotes_save_no_template_of_the_market_and_orders_do(client):
+    text = "name: market\ntemplate: white-bg\nrows: [{sku: A, product: cup}]\n"
+    before = audit(client)
+    assert counts(sent(client, PLAN, text)) == {"missing": 1}
+    rows = [{"sku": "A", "vars": {"product": "cup"}}]
+    assert client.post(QUOTES, json=rows, params={"template": "white-bg"}).json()["images"] == 1
+    assert audit(client) == before
+    assert [row["name"] for row in client.get("/api/v1/templates").json()["data"]] == ["white"]
+    assert sent(client, APPLY, text).json()["ordered"] == 1
+    assert {row["name"] for row in client.get("/api/v1/templates").json()["data"]} == {"white", "white-bg"}
 
 
 def test_a_quote_takes_what_an_order_takes(client):

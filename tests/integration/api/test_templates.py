@@ -203,10 +203,16 @@ def test_a_sample_is_a_picture(client):
 
 
 def test_a_market_template_is_ordered_by_name_and_is_the_tenants_own_then(client):
-    assert client.get(f"{TEMPLATES}/white-bg").status_code == 404
+    offered = client.get(f"{TEMPLATES}/white-bg").json()
+    assert (offered["market"], offered["version"], offered["reference"]) == (True, None, "white-bg")
+    assert offered == client.get(f"{TEMPLATES}/white-bg", params={"market": 1}).json()
+    assert read_template(client.get(f"{TEMPLATES}/white-bg.yaml").content).sha256 == offered["sha256"]
+    assert client.get(f"{TEMPLATES}/white-bg@2").status_code == 404
+    assert client.get(TEMPLATES).json()["data"] == [], "looking saves nothing"
     job = client.post(JOBS, json={"template": "white-bg@1", "vars": {"product": "保温杯"}, "model": "default"}).json()
     assert job["effective"]["prompt"] == "保温杯，白底图，电商主图"
-    assert client.get(f"{TEMPLATES}/white-bg").json()["version"] == 1
+    own = client.get(f"{TEMPLATES}/white-bg").json()
+    assert (own["market"], own["version"]) == (False, 1)
 
 
 def test_loras_reach_the_frozen_spec(client, db):

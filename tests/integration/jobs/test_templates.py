@@ -132,6 +132,20 @@ def test_a_market_template_becomes_the_tenants_own_when_it_is_named_first(
     assert mine.body == version_of(own.row).body, "what a tenant calls so itself comes first"
 
 
+def test_who_only_asks_finds_the_market_and_writes_nothing(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    find = template_finder(db, caller, keep=False)
+    for reference in ("white-bg", "white-bg@1"):
+        found = find(reference)
+        assert found is not None
+        assert (found.reference, found.body) == ("white-bg@1", market_template("white-bg"))
+    assert find("white-bg@2") is None
+    assert (count(sql, "templates"), count(sql, "audit_events")) == (0, 0)
+    save(db, caller, name="white-bg")
+    mine = template_finder(db, caller, keep=False)("white-bg")
+    assert mine is not None
+    assert mine.body == body(name="white-bg"), "what a tenant calls so itself comes first"
+
+
 def test_every_market_template_can_be_ordered_by_its_example(db: Database, caller: Caller) -> None:
     from factory.domain.fill_template import example_vars
 
