@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from factory.db import Database
 from factory.errors import DatabaseDown, FactoryError
 from factory.jobs.compose_message import Mailroom, compose_message
 from factory.jobs.end_delivery import end_delivery
-from factory.jobs.take_deliveries import Taken, take_deliveries
+from factory.jobs.take_deliveries import OF_EACH, Taken, take_deliveries
 from factory.logs import get_logger
 from factory.notify import open_notifier
 from factory.notify.message import Outcome
 
 log = get_logger(__name__)
 THREADS = 8
+LOOK_SECONDS = 1.0  # while slow receivers are waited for, others may come due
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,30 @@ class Delivered:
 
 
 def deliver_webhooks(db: Database, mailroom: Mailroom, *, seconds: float = 10.0, threads: int = THREADS) -> Delivered:
-    """Until nothing is due; none is begun after `seconds`. Safe to run several times at once."""
+    """Until nothing is due; none is begun after `seconds`. Safe to run several times at once.
+
+    A thread that becomes free takes the next: one slow receiver holds up itself alone, with OF_EACH threads or one more.
+    """
     end, attempts, delivered = time.monotonic() + seconds, 0, 0
+    under_way: dict[Future[Outcome], Taken] = {}
     with ThreadPoolExecutor(threads, thread_name_prefix="webhooks") as pool:
-        while time.monotonic() < end:
-            # No more than there are threads: what is taken is begun at once, so no lease ends while it waits for its turn.
-            taken = take_deliveries(db, limit=threads)
-            if not taken:
-                break
-            for one, outcome in zip(taken, pool.map(lambda each: send(db, mailroom, each), taken), strict=True):
-                end_delivery(db, one, outcome)
+        while True:
+            # No more than there are free threads: what is taken is begun at once, so no lease ends while it waits for its turn.
+            free = threads - len(under_way) if time.monotonic() < end else 0
+            for one in take_deliveries(db, limit=free, busy=_busy(under_way.values())) if free else ():
+                under_way[pool.submit(send, db, mailroom, one)] = one
+            if not under_way:
+                return Delivered(attempts, delivered)
+            for ended in wait(under_way, LOOK_SECONDS, FIRST_COMPLETED).done:
+                outcome = ended.result()
+                end_delivery(db, under_way.pop(ended), outcome)
                 attempts += 1
                 delivered += outcome.delivered
-    return Delivered(attempts, delivered)
+
+
+def _busy(under_way: Iterable[Taken]) -> list[uuid.UUID]:
+    """Endpoints that have their share of the threads."""
+    return [endpoint for endpoint, threads in Counter(one.endpoint_id for one in under_way).items() if threads >= OF_EACH]
 
 
 def send(db: Database, mailroom: Mailroom, taken: Taken) -> Outcome:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import uuid
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 
@@ -21,16 +22,22 @@ def forget_deliveries(db: Database, *, kept_for: timedelta = KEPT_FOR) -> int:
         stale = [WebhookEndpoint.rotated_at <= now - OVERLAP, func.cardinality(WebhookEndpoint.secrets) > 1]
         newest = func.trim_array(WebhookEndpoint.secrets, func.cardinality(WebhookEndpoint.secrets) - 1)
         session.execute(update(WebhookEndpoint).where(*stale).values(secrets=newest).execution_options(synchronize_session=False))
+        before = first_id(session.execute(select(now - kept_for)).scalar_one())
     gone = 0
     while True:
         with db.transaction() as session:
-            old = select(WebhookDelivery.id).where(WebhookDelivery.created_at < now - kept_for, WebhookDelivery.ended_at.is_not(None))
+            old = select(WebhookDelivery.id).where(WebhookDelivery.id < before, WebhookDelivery.ended_at.is_not(None))
             gone_now = session.execute(
                 delete(WebhookDelivery)
-                .where(WebhookDelivery.id.in_(old.limit(CHUNK)))
+                .where(WebhookDelivery.id.in_(old.order_by(WebhookDelivery.id).limit(CHUNK)))
                 .returning(WebhookDelivery.id)
                 .execution_options(synchronize_session=False)
             ).all()
         gone += len(gone_now)
         if len(gone_now) < CHUNK:
             return gone
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """The least UUIDv7 of this millisecond: ids begin with their time, and so does their index."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)

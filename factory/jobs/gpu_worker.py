@@ -61,7 +61,7 @@ class GpuWorker:
         self._run = WorkerRun(is_offpeak)
         self._line = FinishingLine(stations, threads=threads)
         self._ahead = ThreadPoolExecutor(1, "claim-ahead")
-        self._heartbeat = Heartbeat(stations.db, name, self._sign)
+        self._heartbeat = Heartbeat(stations.db, name, self._sign, silent=lease)
 
     def run_shift(self, seconds: float, *, should_stop: Callable[[], bool] = lambda: False) -> ShiftSummary:
         """Draw pictures one after the other. Ends when nothing can be claimed, after `seconds`, or when told to stop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,8 +35,8 @@ class Taken:
     now: datetime
 
 
-def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH) -> list[Taken]:
-    """At most `limit`, taken by nobody else until their lease ends."""
+def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH, busy: Collection[uuid.UUID] = ()) -> list[Taken]:
+    """At most `limit`, taken by nobody else until their lease ends. None for the endpoints that are `busy`."""
     now = db.now()
     due = (
         select(WebhookDelivery.id)
@@ -47,7 +48,8 @@ def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH) -> list
         .lateral("due")
     )
     # In no order among endpoints: the first by any order would be first each time.
-    picked = select(due.c.id).select_from(WebhookEndpoint).join(due, true()).where(WebhookEndpoint.disabled_at.is_(None))
+    picked = select(due.c.id).select_from(WebhookEndpoint).join(due, true())
+    picked = picked.where(WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.id.not_in(busy))
     with db.transaction() as session:
         chosen = session.scalars(picked.order_by(func.random()).limit(limit)).all()
         if not chosen:

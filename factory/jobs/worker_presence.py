@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from factory.logs import get_logger
 
 log = get_logger(__name__)
 BEAT_SECONDS = 5.0
+SILENT = timedelta(seconds=60)  # as long as a lease
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class Sign:
     since_swap: int
 
 
-def show_presence(db: Database, name: str, sign: Sign) -> None:
-    """This worker is alive now, and holds this."""
+def show_presence(db: Database, name: str, sign: Sign, *, silent: timedelta = SILENT) -> None:
+    """This worker is alive now, and holds this. Who was `silent` for longer than that has started anew, under the name of before."""
     now = db.now()
     values = {**asdict(sign), "seen_at": now}
     with db.transaction() as session:
+        started = case((WorkerPresence.seen_at < now - silent, now), else_=WorkerPresence.started_at)
         statement = insert(WorkerPresence).values(name=name, started_at=now, **values)
-        session.execute(statement.on_conflict_do_update(index_elements=[WorkerPresence.name], set_=values))
+        session.execute(statement.on_conflict_do_update(index_elements=[WorkerPresence.name], set_=values | {"started_at": started}))
 
 
 def leave(db: Database, name: str) -> None:
@@ -60,8 +62,10 @@ def forget_silent_workers(db: Database, *, after: timedelta = timedelta(days=1))
 class Heartbeat:
     """Shows `sign()` every few seconds until it is closed. No picture waits for it, and a database that is away costs nothing."""
 
-    def __init__(self, db: Database, name: str, sign: Callable[[], Sign], *, seconds: float = BEAT_SECONDS) -> None:
-        self._db, self._name, self._sign, self._seconds = db, name, sign, seconds
+    def __init__(
+        self, db: Database, name: str, sign: Callable[[], Sign], *, seconds: float = BEAT_SECONDS, silent: timedelta = SILENT
+    ) -> None:
+        self._db, self._name, self._sign, self._seconds, self._silent = db, name, sign, seconds, silent
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
@@ -72,7 +76,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while True:
-            self._try(lambda: show_presence(self._db, self._name, self._sign()))
+            self._try(lambda: show_presence(self._db, self._name, self._sign(), silent=self._silent))
             if self._stop.wait(self._seconds):
                 break
         self._try(lambda: leave(self._db, self._name))

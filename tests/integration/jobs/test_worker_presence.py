@@ -33,6 +33,13 @@ def test_a_worker_is_alive_for_as_long_as_it_says_so(db: Database, clock: Clock,
     assert alive(db) == []
 
 
+def test_who_comes_back_after_a_long_silence_has_started_anew(db: Database, clock: Clock, sql: psycopg.Connection) -> None:
+    show_presence(db, "w1", Sign([], "", 0))
+    clock.advance(61)
+    show_presence(db, "w1", Sign([], "", 0))
+    assert sql.execute("SELECT started_at FROM gpu_workers WHERE name = 'w1'").fetchone() == (NOON + timedelta(seconds=61),)
+
+
 def test_who_never_said_goodbye_is_forgotten_in_the_end(db: Database, clock: Clock) -> None:
     show_presence(db, "w1", Sign([], "", 0))
     clock.advance(3600)
