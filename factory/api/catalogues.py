@@ -86,7 +86,8 @@ async def post_apply(
 
 
 def _admission(db: Database, caller: Caller, admission: Callable[[], Admission], catalogue: Catalogue, *, keep: bool) -> Admission:
-    return replace(admission(), templates=template_finder(db, caller, keep=keep), campaign=catalogue.campaign or catalogue.project)
+    find = template_finder(db, caller, keep=keep)
+    return replace(admission(), templates=find, campaign=catalogue.campaign, project=catalogue.project)
 
 
 def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, once: Once, *, reuse: bool, max_queued: int) -> Act:

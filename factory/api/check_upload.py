@@ -74,7 +74,7 @@ def _prepare(base: Admission, upload: Upload, head: BatchHead, mapping: dict[str
     # A table's columns are mapped where its header is read.
     renames = {} if upload.kind in {"csv", "xlsx"} else reading.mapping
     defaults = RowDefaults(head.template, head.vars, renames)
-    by = replace(base, campaign=head.campaign or head.project)
+    by = replace(base, campaign=head.campaign, project=head.project)
     with closing(upload.rows(reading)) as rows:
         return prepare_batch(parsed_rows(rows, defaults), by, locate=upload.locate)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from factory.domain.catalogue import Catalogue, Combine
 from factory.domain.job_order import JobOrder
-from factory.domain.seed_policy import derived_seed
+from factory.domain.seed_policy import seed_in_catalogue, series_of
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Problem
 
@@ -79,7 +79,7 @@ def cells(catalogue: Catalogue, row: Mapping[str, Any], find: FindTemplate) -> I
     """The cells of one row that `row_problems` finds nothing wrong with. `find` looks a template up, None where there is none.
 
     What a row says for the template of one slot does not trouble those of the others. A seed that would be left to chance follows
-    from catalogue, SKU, slot and candidate, so that the same cell is the same picture tomorrow, in every language and size.
+    from catalogue, series, SKU, slot and candidate, so that the same cell is the same picture tomorrow, in every language and size.
     """
     said = {name: value for name, value in row.items() if value is not None}
     sku = str(said["sku"]).strip()
@@ -91,6 +91,7 @@ def cells(catalogue: Catalogue, row: Mapping[str, Any], find: FindTemplate) -> I
     names = {slot: place.template or given.get("template") or _shared_template(catalogue, given) for slot, place in catalogue.slots.items()}
     bodies = {name: version.body for name in set(names.values()) if name and (version := find(name))}
     elsewhere = {name for body in bodies.values() for name in body.variables}
+    series = series_of(given.get("campaign"), catalogue.campaign, projects=[catalogue.project])
     for variant in variants(catalogue):
         template = names[variant.slot]
         body = bodies.get(template or "")
@@ -101,8 +102,9 @@ def cells(catalogue: Catalogue, row: Mapping[str, Any], find: FindTemplate) -> I
             fitting = {name: value for name, value in whole.items() if body is None or name in body.variables or name not in elsewhere}
             order |= {"template": template, "vars": {name: value for name, value in fitting.items() if value is not None}}
         if order.get("seed") is None and (body is None or body.seed.policy == "random"):
-            series = catalogue.campaign or catalogue.name
-            order["seed"] = derived_seed("catalogue", series, sku, variant.slot, variant.candidate)
+            order["seed"] = seed_in_catalogue(
+                catalogue=catalogue.name, series=series, sku=sku, slot=variant.slot, candidate=variant.candidate
+            )
         yield MatrixCell(variant.key(sku), order)
 
 

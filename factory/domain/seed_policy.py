@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import orjson
@@ -40,14 +41,23 @@ def derived_seed(*parts: str | int | None) -> int:
     return int.from_bytes(hashlib.sha256(orjson.dumps(parts)).digest()[:7], "big") >> (56 - SEED_BITS)
 
 
-def seed_by_policy(
-    rule: SeedPolicy, *, campaign: str | None, template: str, sku: str | None, slot: str | None, candidate: int | None
-) -> int | None:
-    """None: the policy leaves it to chance, or wants a SKU and there is none. `campaign` is the project where an order has none.
+def series_of(*campaigns: Any, projects: Sequence[str | None] = ()) -> str:
+    """Within what derived seeds are the same: the first campaign that is said, the row's before the whole order's; else its project."""
+    said = (str(name).strip() for name in (*campaigns, *projects) if name is not None)
+    return next((name for name in said if name), "default")
+
+
+def seed_in_catalogue(*, catalogue: str, series: str, sku: str, slot: str, candidate: int) -> int:
+    """Instead of chance: a cell is the same picture tomorrow, with one look in every language and size."""
+    return derived_seed("catalogue", catalogue, series, sku, slot, candidate)
+
+
+def seed_by_policy(rule: SeedPolicy, *, series: str, template: str, sku: str | None, slot: str | None, candidate: int | None) -> int | None:
+    """None: the policy leaves it to chance, or wants a SKU and there is none. `series` is what `series_of` says.
 
     What is left out counts as what orders call it by default: a single job and a catalogue's row of one product draw alike.
     """
-    number, series = candidate or 1, campaign or "default"
+    number = candidate or 1
     if rule.value is not None:
         return (rule.value + number - 1) % (1 << SEED_BITS)
     if rule.policy == "per_series":

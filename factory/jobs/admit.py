@@ -11,6 +11,7 @@ from factory.domain.checkpoint import Checkpoint
 from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec, LoraUse
 from factory.domain.job_order import JobOrder
 from factory.domain.lora import Lora
+from factory.domain.seed_policy import series_of
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, Problem, Refused
 from factory.jobs.read_wish import Wish, read_wish
@@ -34,8 +35,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Admission:
-    """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` is the whole order's
-    (its project where it has none), for seeds of rows that name none."""
+    """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` and `project` are
+    the whole order's, for seeds of rows that name none."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
@@ -43,6 +44,7 @@ class Admission:
     templates: Callable[[str], TemplateVersion | None] = lambda _: None
     loras: Mapping[str, Lora] = field(default_factory=dict)
     campaign: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Admitted:
 def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitted:
     """Check every limit at once. Raises Invalid with one Problem for each field that is wrong."""
     problems: list[Problem] = []
-    wish = read_wish(order, admission.templates, admission.campaign, problems, pointer)
+    series = series_of(order.campaign, admission.campaign, projects=[order.project, admission.project])
+    wish = read_wish(order, admission.templates, series, problems, pointer)
     model, at = (wish.model, wish.at("model")) if wish else (order.model, f"{pointer}/model")
     checkpoint = _checkpoint(model, admission, problems, at)
     native = checkpoint.native_side if checkpoint else admission.limits.max_side

@@ -50,7 +50,7 @@ def prepare_retry(db: Database, batch: Batch, wish: RetryWish, admission: Admiss
     check_changes(wish.changes)
     prepared = PreparedBatch()
     judge = lru_cache(REMEMBERED)(admission.judge_prompt)
-    admission = replace(admission, judge_prompt=judge, campaign=batch.campaign or batch.project)
+    admission = replace(admission, judge_prompt=judge, campaign=batch.campaign, project=batch.project)
     for row in _rows(db, batch.id, wish.wanted):
         template = row.template if row.template and "@" in row.template else None
         try:

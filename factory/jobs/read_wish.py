@@ -39,9 +39,9 @@ class Wish:
 
 
 def read_wish(
-    order: JobOrder, find: Callable[[str], TemplateVersion | None], campaign: str | None, problems: list[Problem], pointer: str
+    order: JobOrder, find: Callable[[str], TemplateVersion | None], series: str, problems: list[Problem], pointer: str
 ) -> Wish | None:
-    """None, and more in `problems`, when there is no prompt to be had."""
+    """`series` is what derived seeds are the same within. None, and more in `problems`, when there is no prompt to be had."""
     own = {name: getattr(order, name) for name in SETTINGS if name in order.model_fields_set or name in ("width", "height")}
     own = {name: value for name, value in own.items() if value is not None}
     if order.template is None:
@@ -62,7 +62,7 @@ def read_wish(
         return None
     said = {name: value for name in SETTINGS if (value := getattr(version.body, name)) not in (None, ())}
     warnings = _overridden(own, said, version)
-    seed = _seed(order, version, campaign, warnings)
+    seed = _seed(order, version, series, warnings)
     settings = _settings({**said, **own})
     return Wish(prompt, f"{pointer}/template", seed, **settings, template=version.reference, warnings=warnings, own=frozenset(own))
 
@@ -83,7 +83,7 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-def _seed(order: JobOrder, version: TemplateVersion, campaign: str | None, warnings: list[dict[str, Any]]) -> int:
+def _seed(order: JobOrder, version: TemplateVersion, series: str, warnings: list[dict[str, Any]]) -> int:
     rule: SeedPolicy = version.body.seed
     if order.seed is not None:
         if rule.value not in (None, order.seed):
@@ -91,9 +91,8 @@ def _seed(order: JobOrder, version: TemplateVersion, campaign: str | None, warni
                 _warning("template_field_overridden", "/seed", f"seed of the order stands; {version.reference} says {rule.value}")
             )
         return order.seed
-    series = order.campaign or order.project or campaign
     name = version.body.name
-    seed = seed_by_policy(rule, campaign=series, template=name, sku=order.sku, slot=order.slot, candidate=order.candidate)
+    seed = seed_by_policy(rule, series=series, template=name, sku=order.sku, slot=order.slot, candidate=order.candidate)
     if seed is None and rule.policy == "per_sku":
         message = f"{version.reference} draws its seed from the SKU, and the order has none: it is a random one"
         warnings.append(_warning("seed_without_sku", "/sku", message))

@@ -100,6 +100,15 @@ def test_seeds_follow_from_the_cell_and_stay() -> None:
     assert other.order["seed"] not in seeds.values()
 
 
+def test_seeds_go_by_the_rows_campaign_then_the_catalogues_and_by_the_catalogues_name() -> None:
+    def seed(row: dict[str, Any], **said: Any) -> Any:
+        (cell,) = cells(catalogue(**said), {"sku": "A", **row}, FIND)
+        return cell.order["seed"]
+
+    assert seed({"campaign": "618"}) == seed({}, campaign="618") == seed({"campaign": "618"}, campaign="双11")
+    assert len({seed({}), seed({}, campaign="618"), seed({}, project="p"), seed({}, name="autumn")}) == 4
+
+
 def test_a_seed_that_row_or_template_says_stands() -> None:
     (said,) = cells(catalogue(), {"sku": "A", "seed": 7}, FIND)
     assert said.order["seed"] == 7

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from factory.domain.seed_policy import SeedPolicy, derived_seed, seed_by_policy
+from factory.domain.seed_policy import SeedPolicy, derived_seed, seed_by_policy, series_of
 
 
 def seed(policy, **changes):
     rule = SeedPolicy.model_validate(policy)
-    return seed_by_policy(rule, **{"campaign": "618", "template": "white-bg", "sku": "MUG-1", "slot": "main", "candidate": 1, **changes})
+    return seed_by_policy(rule, **{"series": "618", "template": "white-bg", "sku": "MUG-1", "slot": "main", "candidate": 1, **changes})
 
 
 def test_a_derived_seed_is_the_same_for_ever():
@@ -29,7 +29,7 @@ def test_a_sku_keeps_its_look_whatever_the_template():
         len(
             {
                 seed("per_sku", **{name: value})
-                for name, value in {"sku": "MUG-2", "slot": "detail", "candidate": 2, "campaign": "双11"}.items()
+                for name, value in {"sku": "MUG-2", "slot": "detail", "candidate": 2, "series": "双11"}.items()
             }
         )
         == 4
@@ -38,14 +38,27 @@ def test_a_sku_keeps_its_look_whatever_the_template():
 
 
 def test_a_single_job_and_a_catalogue_row_of_one_product_draw_alike():
-    assert seed("per_sku", slot=None, candidate=None, campaign=None) == seed("per_sku", slot="main", candidate=1, campaign="default")
+    assert seed("per_sku", slot=None, candidate=None, series=series_of(None)) == seed("per_sku", slot="main", candidate=1, series="default")
 
 
 def test_a_series_shares_one():
     assert seed("per_series") == seed("per_series", sku="other", slot="detail")
-    assert (
-        len({seed("per_series"), seed("per_series", template="b"), seed("per_series", campaign="b"), seed("per_series", candidate=2)}) == 4
-    )
+    assert len({seed("per_series"), seed("per_series", template="b"), seed("per_series", series="b"), seed("per_series", candidate=2)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("campaigns", "projects", "series"),
+    [
+        (("row", "order"), ("p",), "row"),
+        ((None, "order"), ("p",), "order"),
+        ((" ", " order "), (), "order"),
+        ((None, None), (None, "p"), "p"),
+        ((618,), (), "618"),
+        ((), (), "default"),
+    ],
+)
+def test_the_series_is_the_first_campaign_that_is_said_then_the_project(campaigns, projects, series):
+    assert series_of(*campaigns, projects=projects) == series
 
 
 @pytest.mark.parametrize(("candidate", "expected"), [(None, 88415), (1, 88415), (2, 88416), (100, 88514)])

@@ -136,6 +136,9 @@ def test_rows_take_the_campaign_of_their_order():
     row = JobOrder(**ORDER, sku="MUG-1")
     by = replace(admission(seed="per_sku"), campaign="618")
     assert admit(row, by).spec.seed == admit(row.model_copy(update={"campaign": "618"}), admission(seed="per_sku")).spec.seed
+    filed = row.model_copy(update={"project": "spring"})
+    assert admit(filed, by).spec.seed == admit(row, by).spec.seed, "a campaign goes before a project"
+    assert admit(filed, admission(seed="per_sku")).spec.seed == admit(row, replace(admission(seed="per_sku"), project="spring")).spec.seed
 
 
 def test_a_prompt_alone_works_as_ever():
