@@ -21,7 +21,7 @@ NEW = text(f"""
 WITH wanted AS (
   SELECT lane, '' AS checkpoint, '' AS tenant FROM unnest(CAST(:lanes AS text[])) AS lane
   UNION ALL SELECT lane, name, '' FROM unnest(CAST(:lanes AS text[])) AS lane CROSS JOIN checkpoints
-  UNION ALL SELECT lane, name, tenant FROM shares CROSS JOIN checkpoints WHERE member = ''
+  UNION ALL SELECT lane, name, tenant FROM shares CROSS JOIN checkpoints WHERE member = '' AND CAST(:tenants AS boolean)
 ), unmarked AS (
   SELECT * FROM wanted AS w WHERE NOT EXISTS (
     SELECT FROM queue_marks AS m WHERE m.lane = w.lane AND m.checkpoint = w.checkpoint AND m.tenant = w.tenant)
@@ -46,6 +46,7 @@ FROM queue_marks AS m LEFT JOIN LATERAL (
   (SELECT turn FROM jobs AS j WHERE m.tenant <> '' AND {WAITING} AND j.tenant = m.tenant AND j.lane = m.lane AND j.checkpoint = m.checkpoint
      AND turn >= m.settled ORDER BY turn, id LIMIT 1)
 ) AS f ON true
+WHERE m.tenant = '' OR CAST(:tenants AS boolean)
 """  # noqa: S608 - as above
 # An idle mark keeps its `low`, so its horizon stays valid; it says since when the mark is idle.
 RAISE = text(f"""
@@ -67,14 +68,18 @@ WHERE (m.lane, m.checkpoint, m.tenant) = (found.lane, found.checkpoint, found.te
 STAMP = text("UPDATE queue_marks SET horizon = CAST(CAST(pg_current_xact_id() AS text) AS bigint) WHERE horizon IS NULL")
 
 
-def raise_marks(db: Database, *, idle_transactions: int = IDLE_TRANSACTIONS) -> bool:
-    """One tick, every few seconds; False when another process is at it. Safe to repeat, to skip and to run twice at once."""
+def raise_marks(db: Database, *, tenants: bool = True, forget: bool = True, idle_transactions: int = IDLE_TRANSACTIONS) -> bool:
+    """One tick, every few seconds; False when another process is at it. Safe to repeat, to skip and to run twice at once.
+
+    Marks of `tenants` are many, and order nobody but their own users: they may rise more seldom, and idle ones be forgotten more seldom.
+    """
     with db.transaction() as session:
         if not session.scalar(ALONE):
             return False
-        session.execute(NEW, {"lanes": [lane.value for lane in Lane]})
-        session.execute(RAISE)
-        session.execute(FORGET, {"idle": idle_transactions})
+        session.execute(NEW, {"lanes": [lane.value for lane in Lane], "tenants": tenants})
+        session.execute(RAISE, {"tenants": tenants})
+        if forget:
+            session.execute(FORGET, {"tenants": True, "idle": idle_transactions})
     with db.transaction() as session:
         # Alone again, and after what was published is to be seen by everybody: only then may it be stamped.
         if not session.scalar(ALONE):

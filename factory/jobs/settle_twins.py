@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from factory.db import Database
+from factory.domain.asset import Asset
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.batch import Batch
 from factory.domain.job import Job
@@ -22,6 +24,7 @@ from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, match_twin
 __all__ = ["Settled", "match_twins", "settle_every_twin", "settle_twins"]
 UPKEEP = Actor("upkeep", "settle_twins")
 AT_ONCE = 2000
+RECENT = timedelta(minutes=2)  # twice as long as until upkeep looks at all of them again
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,33 @@ class Settled:
         return self.delivered < AT_ONCE and self.released + self.moved < AT_ONCE
 
 
-def settle_every_twin(db: Database) -> Settled:
-    """All that can be settled now, in short transactions."""
+def settle_every_twin(db: Database, *, recent: timedelta | None = None) -> Settled:
+    """All that can be settled now, in short transactions. That looks at every twin there is, however many wait.
+
+    `recent`: only deliver pictures that were drawn within that time. That costs as much as there are such pictures.
+    """
     total = Settled()
     while True:
         with db.transaction() as session:
-            done = settle_twins(session, db.now())
+            done = settle_twins(session, db.now(), recent=recent)
         total = Settled(total.delivered + done.delivered, total.released + done.released, total.moved + done.moved)
         if done.is_all:
             return total
 
 
 def settle_twins(
-    session: Session, now: ColumnElement[Any], *, batch_id: uuid.UUID | None = None, job_id: uuid.UUID | None = None
+    session: Session,
+    now: ColumnElement[Any],
+    *,
+    batch_id: uuid.UUID | None = None,
+    job_id: uuid.UUID | None = None,
+    recent: timedelta | None = None,
 ) -> Settled:
-    """At most AT_ONCE of each kind. A new order asks only for its own deliveries, by `batch_id` or `job_id`; upkeep asks for all."""
+    """At most AT_ONCE of each kind. A new order asks only for its own deliveries, by `batch_id` or `job_id`; upkeep asks for all,
+    or for those of `recent` pictures."""
     whose: list[ColumnElement[bool]] = [] if batch_id is None else [Job.batch_id == batch_id]
     whose += [] if job_id is None else [Job.id == job_id]
+    whose += [] if recent is None else [_of_pictures_since(now - recent)]
     delivered = change_status(
         session,
         pick(
@@ -77,6 +90,15 @@ def settle_twins(
     if whose:
         return Settled(len(delivered))
     return Settled(len(delivered), *_release(session, now))
+
+
+def _of_pictures_since(moment: ColumnElement[Any]) -> ColumnElement[bool]:
+    """By the index of the assets' times, then by that of twins; never by walking over what waits."""
+    drawn = select(Asset.job_id).where(Asset.created_at > moment, Asset.deleted_at.is_(None)).cte("drawn")
+    drawn = drawn.prefix_with("MATERIALIZED", dialect="postgresql")
+    twin = aliased(Job)
+    found = select(twin.id).join(drawn, drawn.c.job_id == twin.twin_id).where(twin.hold == Hold.TWIN.value).cte("found")
+    return Job.id.in_(select(found.prefix_with("MATERIALIZED", dialect="postgresql").c.id))
 
 
 def _release(session: Session, now: ColumnElement[Any]) -> tuple[int, int]:

@@ -19,15 +19,16 @@ from factory.jobs.pause_batch import converge_pauses
 from factory.jobs.raise_marks import raise_marks
 from factory.jobs.release_held import release_held
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
-from factory.jobs.settle_twins import settle_every_twin
+from factory.jobs.settle_twins import RECENT, settle_every_twin
 from factory.jobs.sweep_objects import sweep_objects
 from factory.jobs.worker_presence import forget_silent_workers
 from factory.logs import get_logger
 from factory.settings import load_settings
-from factory.tasks.celery_app import app
+from factory.tasks.celery_app import UPKEEP_SECONDS, app
 from factory.tasks.ring import BELL
 
 log = get_logger(__name__)
+TENANT_MARKS = 6  # ticks
 
 
 @lru_cache
@@ -55,9 +56,9 @@ def tick() -> dict[str, int]:
             "requeued": lambda: requeue_lost_jobs(db, max_lost_leases=settings.max_lost_leases).requeued,
             "expired": lambda: expire_jobs(db),
             "paused": lambda: converge_pauses(db).held,
-            "reused": lambda: settle_every_twin(db).delivered,
+            "reused": lambda: settle_every_twin(db, recent=RECENT).delivered,
             "released": release,
-            "marks": lambda: int(raise_marks(db)),
+            "marks": lambda: int(raise_marks(db, tenants=_is_every(TENANT_MARKS), forget=False)),
             "batches_ended": lambda: end_batches(db),
             "waiting": ring,
         }
@@ -78,10 +79,23 @@ def each_by_itself(parts: Mapping[str, Callable[[], int]]) -> dict[str, int]:
     return done
 
 
+def _is_every(ticks: int) -> bool:
+    """Whether this is such a tick, by the time: whichever process runs it knows the same."""
+    return int(datetime.now(UTC).timestamp() / UPKEEP_SECONDS) % ticks == 0
+
+
 @app.task(name="factory.upkeep.learn")
 def learn() -> dict[str, int]:
-    """Each minute: how long pictures take, and which workers are gone."""
-    return {"speeds": learn_speeds(database()), "silent_workers": forget_silent_workers(database())}
+    """Each minute: how long pictures take, which workers are gone, and what costs too much for a tick."""
+    db = database()
+    return each_by_itself(
+        {
+            "speeds": lambda: learn_speeds(db),
+            "silent_workers": lambda: forget_silent_workers(db),
+            "reused": lambda: settle_every_twin(db).delivered,
+            "marks": lambda: int(raise_marks(db)),
+        }
+    )
 
 
 @app.task(name="factory.upkeep.sweep")

@@ -103,6 +103,26 @@ def test_marks_of_tenants_that_are_gone_are_forgotten(db: Database, caller: Call
     assert take(db).job_id == again
 
 
+def test_marks_of_tenants_may_rise_more_seldom(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    register(sql, "default")
+    for _ in range(3):
+        submit(db, caller)
+    for _ in range(3):
+        assert raise_marks(db, tenants=False, forget=False)
+    assert marks_of(sql).keys() == {("interactive", "", ""), ("interactive", "default", "")}
+    settle(db)
+    before = marks_of(sql)
+    take(db)
+    for _ in range(3):
+        assert raise_marks(db, tenants=False, forget=False)
+    own = "interactive", "default", caller.tenant
+    assert marks_of(sql)[own] == before[own]
+    assert marks_of(sql)["interactive", "", ""] > before["interactive", "", ""]
+    check_marks(sql)
+    settle(db)
+    assert marks_of(sql)[own] > before[own]
+
+
 def test_one_process_at_a_time_raises_marks(db: Database, sql: psycopg.Connection) -> None:
     with sql.transaction():
         sql.execute(marks.ALONE.text)

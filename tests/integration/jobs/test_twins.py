@@ -20,7 +20,7 @@ from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.find_jobs import find_job
 from factory.jobs.match_twins import count_reused, known_specs
 from factory.jobs.pause_batch import pause_batch
-from factory.jobs.settle_twins import Settled, settle_every_twin
+from factory.jobs.settle_twins import RECENT, Settled, settle_every_twin
 from tests.integration.jobs.books import LEASE, Clock, admitted, chain, finished, job_row, make_tenant, submit_rows, take
 
 CUP = {"prompt": "a cup", "seed": 1}
@@ -88,6 +88,18 @@ def test_nobody_sees_the_picture_before_the_job_has_it(db: Database, clock: Cloc
     assert find_job(db, tenant=caller.tenant, name=str(row["id"])).asset is None
     assert settle_every_twin(db) == Settled()
     clock.advance(3601)
+    assert settle_every_twin(db) == Settled(delivered=1)
+
+
+def test_of_recent_pictures_only_those_are_delivered(db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection) -> None:
+    old = submit_rows(db, caller, [CUP, CUP])
+    draw_all(db)
+    clock.advance(RECENT.total_seconds() + 1)
+    new = submit_rows(db, caller, [POT, POT, {"prompt": "a jug", "seed": 1}])
+    draw_all(db)
+    assert settle_every_twin(db, recent=RECENT) == Settled(delivered=1)
+    assert [row["status"] for row in rows_of(sql, new)] == ["succeeded"] * 3
+    assert rows_of(sql, old)[1]["status"] == "queued"
     assert settle_every_twin(db) == Settled(delivered=1)
 
 
