@@ -22,8 +22,9 @@ from factory.jobs.allowances import HEAVIEST, MOST, Grant, allowance_of, list_al
 from factory.jobs.checkpoints import HOUSE
 from factory.jobs.explain import Explanation, explain
 from factory.jobs.lanes import LaneView, pause_lane, resume_lane
-from factory.jobs.opening_hours import opening_hours
+from factory.jobs.opening_hours import closed_now, opening_hours
 from factory.jobs.queue_state import queue_state
+from factory.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["queue"])
 Name = Annotated[str, Path(max_length=128, description="our id, or the client's own")]
@@ -96,9 +97,9 @@ def get_allowance(tenant: Name, caller: House, db: Db) -> Response:  # noqa: ARG
 
 
 @router.put("/allowances/{tenant}")
-def put_allowance(tenant: Name, body: GrantBody, caller: House, db: Db) -> Response:
+def put_allowance(tenant: Name, body: GrantBody, caller: House, db: Db, settings: Config) -> Response:
     """Works at once on what waits: what a cap has no more room for is held, what it has room for is let go."""
-    return _set(db, caller, tenant, "", body)
+    return _set(db, settings, caller, tenant, "", body)
 
 
 @router.get("/allowances/{tenant}/{member:path}")
@@ -108,13 +109,14 @@ def get_users_allowance(tenant: Name, member: Member, caller: House, db: Db) -> 
 
 
 @router.put("/allowances/{tenant}/{member:path}")
-def put_users_allowance(tenant: Name, member: Member, body: GrantBody, caller: House, db: Db) -> Response:
+def put_users_allowance(tenant: Name, member: Member, body: GrantBody, caller: House, db: Db, settings: Config) -> Response:
     """Beside the tenant's own: both caps hold."""
-    return _set(db, caller, tenant, member, body)
+    return _set(db, settings, caller, tenant, member, body)
 
 
-def _set(db: Database, caller: Caller, tenant: str, member: str, body: GrantBody) -> Response:
-    return Json(_allowance(set_allowance(db, tenant=tenant, member=member, grant=body.as_grant(), actor=caller.actor)))
+def _set(db: Database, settings: Settings, caller: Caller, tenant: str, member: str, body: GrantBody) -> Response:
+    closed = closed_now(settings.offpeak_windows, settings.timezone)
+    return Json(_allowance(set_allowance(db, tenant=tenant, member=member, grant=body.as_grant(), actor=caller.actor, closed=closed)))
 
 
 def explanation(found: Explanation) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def allow(
 
     from factory.domain.audit_event import Actor
     from factory.jobs.allowances import Grant, allowance_of, list_allowances, set_allowance
+    from factory.jobs.opening_hours import closed_now
 
     changes: dict[str, Any] = {} if weight is None else {"weight": weight}
     for option, value in (("max_running", max_running), ("max_queued", max_queued)):
@@ -77,7 +78,8 @@ def allow(
         now = allowance_of(db, tenant=tenant, member=user)
         if changes:
             grant = replace(Grant(now.weight, now.max_running, now.max_queued), **changes)
-            found = [set_allowance(db, tenant=tenant, member=user, grant=grant, actor=Actor("operator", operator()))]
+            closed = closed_now(settings_here().offpeak_windows, settings_here().timezone)
+            found = [set_allowance(db, tenant=tenant, member=user, grant=grant, actor=Actor("operator", operator()), closed=closed)]
         else:
             found = [now, *(row for row in list_allowances(db, tenant=tenant) if row.member and not user)]
     columns = ("tenant", "user", "weight", "max_running", "max_queued")

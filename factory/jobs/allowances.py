@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from factory.db import Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.share import Allowance
+from factory.domain.status import Lane
 from factory.domain.tenant import Tenant
 from factory.errors import Invalid, NotFound, Problem
 from factory.jobs.apply_caps import apply_caps, lock_caps
@@ -31,8 +32,13 @@ class Grant:
     max_queued: int | None = None
 
 
-def set_allowance(db: Database, *, tenant: str, member: str = "", grant: Grant, actor: Actor) -> Allowance:
-    """For the tenant, or for its user `member`. Works at once on what waits. Raises Invalid, and NotFound for an unknown tenant."""
+def set_allowance(
+    db: Database, *, tenant: str, member: str = "", grant: Grant, actor: Actor, closed: Collection[Lane] = ()
+) -> Allowance:
+    """For the tenant, or for its user `member`. Works at once on what waits; `closed` lanes get no places (release_held).
+
+    Raises Invalid, and NotFound for an unknown tenant.
+    """
     check_grant(grant)
     now = db.now()
     with db.transaction() as session:
@@ -43,7 +49,7 @@ def set_allowance(db: Database, *, tenant: str, member: str = "", grant: Grant, 
         detail = {**({"user": member} if member else {}), **asdict(grant)}
         log_event(session, now=now, tenant=tenant, actor=actor, action=AuditAction.ALLOWANCE_SET, detail=detail)
         apply_caps(session, now, tenant=tenant)
-        release_capped(session, now, tenant=tenant)
+        release_capped(session, now, tenant=tenant, closed=closed)
         return session.get_one(Allowance, (tenant, member))
 
 

@@ -12,13 +12,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, select, text
 from sqlalchemy.orm import Session
 
+from factory.domain.job import Job
 from factory.domain.share import Allowance
 
+TENANT = ""  # the member that stands for all of a tenant
 # Interactive first: a click may take the place of a row that nobody works on yet. `lane` and `turn` say whose turn it is.
 RANK = "array_position(ARRAY['interactive', 'bulk', 'offpeak'], lane), turn, id"
 CAP_EXCESS = text(f"""
 WITH offered AS MATERIALIZED (
   SELECT id, coalesce(end_user, '') AS member, lane, turn FROM jobs WHERE tenant = :tenant AND status = 'queued' AND hold IS NULL
+    AND (CAST(:whole AS boolean) OR end_user = ANY(CAST(:members AS text[])))
 ), running AS MATERIALIZED (
   SELECT coalesce(end_user, '') AS member, count(*) AS n FROM jobs WHERE tenant = :tenant AND status = 'running' GROUP BY 1
 ), ranked AS (
@@ -51,11 +54,16 @@ TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 def apply_caps(
     session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID | None = None, job_id: uuid.UUID | None = None
 ) -> int:
-    """Hold what the caps have no room for; returns how many of the named batch's or job's rows that were. Free for tenants without caps."""
-    if not is_capped(session, tenant=tenant):
+    """Hold what the caps have no room for; returns how many of the named batch's or job's rows that were.
+
+    Free for tenants without caps, and for orders of none of the users who have one.
+    """
+    members = capped_members(session, tenant=tenant)
+    if not _concerns(session, members, tenant=tenant, batch_id=batch_id, job_id=job_id):
         return 0
     lock_caps(session, tenant)
-    named = {"tenant": tenant, "batch": batch_id, "job": job_id, "now": session.scalar(select(now))}
+    who = {"whole": TENANT in members, "members": members}
+    named = {"tenant": tenant, "batch": batch_id, "job": job_id, "now": session.scalar(select(now)), **who}
     mine = 0
     while True:
         row = session.execute(CAP_EXCESS, named).one()
@@ -65,9 +73,22 @@ def apply_caps(
             return mine
 
 
+def capped_members(session: Session, *, tenant: str) -> list[str]:
+    """Who has a cap on what is in work: users of this tenant, and '' for the tenant itself."""
+    return list(session.scalars(select(Allowance.member).where(Allowance.tenant == tenant, Allowance.max_running.is_not(None))))
+
+
 def is_capped(session: Session, *, tenant: str) -> bool:
     """Whether this tenant or any of its users has a cap on what is in work."""
     return bool(session.scalar(select(exists().where(Allowance.tenant == tenant, Allowance.max_running.is_not(None)))))
+
+
+def _concerns(session: Session, members: list[str], *, tenant: str, batch_id: uuid.UUID | None, job_id: uuid.UUID | None) -> bool:
+    """Whether a cap can have no room for what was named; without a name, for anything of the tenant."""
+    if not members or TENANT in members or (batch_id is None and job_id is None):
+        return bool(members)
+    named = Job.id == job_id if batch_id is None else Job.batch_id == batch_id
+    return bool(session.scalar(select(exists().where(Job.tenant == tenant, named, Job.end_user.in_(members)))))
 
 
 def lock_caps(session: Session, tenant: str, *, wait: bool = True) -> bool:

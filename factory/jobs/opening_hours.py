@@ -31,6 +31,11 @@ def opening_hours(windows: str, zone: str) -> OpensAt:
     return opens_at
 
 
+def closed_now(windows: str, zone: str) -> tuple[Lane, ...]:
+    """Lanes that are outside their window at this moment."""
+    return closed_lanes(opening_hours(windows, zone), datetime.now(UTC))
+
+
 def closed_lanes(opens_at: OpensAt, moment: datetime) -> tuple[Lane, ...]:
     """What release_held is told."""
     return tuple(lane for lane in Lane if opens_at(lane, moment) is not None)

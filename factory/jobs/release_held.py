@@ -81,9 +81,12 @@ WITH candidates AS (
 UPDATE jobs SET hold = NULL, ready_at = :now, vft = {MARKS.format(vft="least(jobs.vft, tagged.vft)")}
 FROM tagged WHERE jobs.id = tagged.id RETURNING 1
 """)  # noqa: S608 - as above
+CAPPED = text("SELECT DISTINCT tenant FROM allowances WHERE max_running IS NOT NULL")
+# Of a tenant without a cap of its own only those users' rows who have one: the others take nobody's place.
 PULL_BACK = text("""
 UPDATE jobs SET hold = 'capped', ready_at = :now WHERE id IN (
   SELECT id FROM jobs WHERE tenant = :tenant AND status = 'queued' AND hold IS NULL AND lane = ANY(CAST(:shut AS text[]))
+    AND (CAST(:whole AS boolean) OR end_user = ANY(CAST(:members AS text[])))
   ORDER BY id FOR UPDATE SKIP LOCKED
 )
 """)
@@ -98,7 +101,10 @@ class Released:
 
 
 def release_held(db: Database, *, closed: Collection[Lane] = ()) -> Released:
-    """`closed` lanes are outside their window: like paused ones they get no place under a cap, so that they block no other."""
+    """`closed` lanes are outside their window: like paused ones they get no place under a cap, so that they block no other.
+
+    What an order wrote that did not see its tenant's first cap yet is held here.
+    """
     due = 0
     for _ in range(PAGES):
         with db.transaction() as session:
@@ -107,12 +113,15 @@ def release_held(db: Database, *, closed: Collection[Lane] = ()) -> Released:
         if count < PAGE:
             break
     with db.transaction() as session:
-        tenants = list(session.scalars(TENANTS))
+        waiting = set(session.scalars(TENANTS))
+        tenants = waiting.union(session.scalars(CAPPED))
     capped = 0
-    for tenant in tenants:
+    for tenant in sorted(tenants):
         with db.transaction() as session:
-            if lock_caps(session, tenant, wait=False):
-                apply_caps(session, db.now(), tenant=tenant)
+            if not lock_caps(session, tenant, wait=False):
+                continue
+            apply_caps(session, db.now(), tenant=tenant)
+            if tenant in waiting:
                 capped += release_capped(session, db.now(), tenant=tenant, closed=closed)
     return Released(due, capped)
 
@@ -121,8 +130,10 @@ def release_capped(session: Session, now: ColumnElement[Any], *, tenant: str, cl
     """Fill the tenant's room: interactive first, inside a lane by turn. The caller holds the lock of its caps."""
     moment = _moment(session, now)
     shut = {*paused_lanes(session), *(lane.value for lane in closed)}
-    if shut and caps_room(session, tenant)[0] is not None:
-        session.execute(PULL_BACK, {"tenant": tenant, "shut": sorted(shut), "now": moment})
+    room, users = caps_room(session, tenant)
+    if shut and (room is not None or users):
+        pulled = {"tenant": tenant, "shut": sorted(shut), "now": moment, "whole": room is not None, "members": list(users)}
+        session.execute(PULL_BACK, pulled)
     released = 0
     for lane in Lane:
         for _ in range(PAGES if lane.value not in shut else 0):

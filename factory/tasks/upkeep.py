@@ -14,7 +14,7 @@ from factory.jobs.end_batches import end_batches
 from factory.jobs.expire_assets import expire_assets
 from factory.jobs.expire_jobs import expire_jobs
 from factory.jobs.learn_speeds import learn_speeds
-from factory.jobs.opening_hours import closed_lanes, opening_hours
+from factory.jobs.opening_hours import closed_now
 from factory.jobs.pause_batch import converge_pauses
 from factory.jobs.raise_marks import raise_marks
 from factory.jobs.release_held import release_held
@@ -42,8 +42,7 @@ def tick() -> dict[str, int]:
     db, settings = database(), load_settings()
 
     def release() -> int:
-        hours = opening_hours(settings.offpeak_windows, settings.timezone)
-        released = release_held(db, closed=closed_lanes(hours, datetime.now(UTC)))
+        released = release_held(db, closed=closed_now(settings.offpeak_windows, settings.timezone))
         return released.due + released.capped
 
     def ring() -> int:

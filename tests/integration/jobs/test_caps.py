@@ -178,6 +178,26 @@ def test_rows_of_a_lane_that_is_closed_block_no_other(db: Database, caller: Call
     assert offered(sql) == 2
 
 
+def test_rows_of_a_closed_lane_take_no_place_of_a_user_with_a_cap(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    allow(db, caller, "ana", max_running=1)
+    submit_rows(db, caller, [{"seed": n, "user": user, "priority": "offpeak"} for n in range(2) for user in ("ana", "bo")])
+    submit_rows(db, caller, [{"seed": 9, "user": "ana"}])
+    release_held(db, closed=(Lane.OFFPEAK,))
+    assert (offered(sql, "lane = 'bulk' AND end_user = 'ana'"), offered(sql, "end_user = 'ana'")) == (1, 1)
+    assert offered(sql, "end_user = 'bo'") == 2
+    allow(db, caller, "ana", max_running=2)
+    release_held(db)
+    assert offered(sql, "end_user = 'ana'") == 2
+
+
+def test_what_did_not_see_the_first_cap_is_held_by_upkeep(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    submit_rows(db, caller, [{"seed": n} for n in range(4)])
+    sql.execute("INSERT INTO allowances VALUES (%s, '', 1, 1, NULL)", (caller.tenant,))
+    assert offered(sql) == 4
+    release_held(db)
+    assert offered(sql) == 1
+
+
 def test_rows_of_a_paused_batch_are_not_let_go_by_a_cap(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
     allow(db, caller, max_running=1)
     batch = submit_rows(db, caller, [{"seed": n} for n in range(3)])
