@@ -33,6 +33,7 @@ from factory.jobs.answer_once import Act, Answer
 from factory.jobs.apply_catalogue import Prepared, apply_catalogue, prepare_catalogue
 from factory.jobs.find_batches import batch_in
 from factory.jobs.match_twins import count_reused
+from factory.jobs.opening_hours import opening_hours
 from factory.jobs.plan_catalogue import CellState, Plan, PlannedCell, plan_catalogue
 from factory.jobs.quote import Quote, quote_order
 from factory.jobs.templates import template_finder
@@ -145,7 +146,8 @@ async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, ad
         checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs), keep=False)
         order = checked.head.as_order()
         most = checked.max_queued
-        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared, max_queued=most)
+        hours = opening_hours(settings.offpeak_windows, settings.timezone)
+        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared, max_queued=most, opens_at=hours)
         kept = found.finish.p90 <= order.deadline if found.finish and order.deadline else None
         price = _price(found, settings.cny_per_gpu_hour)
         return _quote(found) | price | {"deadline": represent.plain(order.deadline), "deadline_kept": kept, "warnings": upload.warnings}

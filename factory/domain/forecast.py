@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,8 +45,11 @@ class Range:
 def forecast(seconds: float, longest: float, measured: float, line: Line) -> Range:
     """`seconds` GPU seconds of work, its longest picture, and which part of it (0 … 1) has sizes whose speed was measured.
 
-    p10: pictures are fast and nobody waits beside us. p90: pictures are slow, and the others go on ordering.
+    p10: pictures are fast and nobody waits beside us. p90: pictures are slow, and the others go on ordering. Infinite where nobody may draw.
     """
+    at_once = line.workers if line.cap is None else min(line.workers, line.cap)
+    if at_once <= 0:
+        return Range(math.inf, math.inf, math.inf)
     own = line.own.backlog + seconds
     rounds = own / line.own.weight
     shared = sum(min(other.backlog, other.weight * rounds) for other in line.others)
@@ -53,7 +57,6 @@ def forecast(seconds: float, longest: float, measured: float, line: Line) -> Ran
     fast, slow = (measured * known + (1 - measured) * guessed for known, guessed in zip(MEASURED, GUESSED, strict=True))
 
     def until(work: float, pace: float) -> float:
-        at_once = min(line.workers, line.cap) if line.cap else line.workers
         return pace * max((line.ahead + work) / line.workers, own / at_once, longest)
 
     middle = until(own + shared, 1.0)

@@ -14,6 +14,7 @@ from factory.domain.forecast import Flow, Line
 from factory.domain.share import Allowance
 from factory.domain.status import Lane
 from factory.jobs.lanes import paused_lanes
+from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.queue_state import SILENCE
 from factory.jobs.worker_presence import workers_alive
 
@@ -36,7 +37,8 @@ BEFORE: Mapping[Lane, Sequence[Lane]] = {
 
 @dataclass(frozen=True)
 class Backlog:
-    """`flows`: lane → tenant → what it has waiting. `own` is the asking tenant's weight; `cap` bounds what it has in work."""
+    """`flows`: lane → tenant → what it has waiting. `weight` is the asking tenant's; `cap` bounds what it has in work. `offpeak_at` is when
+    the off-peak lane opens, None while it is open."""
 
     moment: datetime
     workers: int
@@ -44,6 +46,7 @@ class Backlog:
     flows: Mapping[str, Mapping[str, Flow]]
     weight: float = 1.0
     cap: int | None = None
+    offpeak_at: datetime | None = None
 
     def line(self, lane: Lane, tenant: str) -> Line:
         """Where an order of this tenant would stand. Ask only while workers are alive."""
@@ -58,23 +61,36 @@ class Backlog:
             return "no worker is alive; the order would wait until one is started"
         if lane.value in self.paused:
             return f"the lane {lane.value} is paused; the order would wait until it is resumed"
-        if lane is Lane.OFFPEAK:
-            return "an off-peak order is drawn in the hours that the operator opens for it"
+        if self.cap == 0:
+            return "max_running is 0: nothing of the order would be drawn until the operator raises it"
+        if lane is Lane.OFFPEAK and self.offpeak_at is not None:
+            at = self.offpeak_at.isoformat(timespec="seconds")
+            return f"an off-peak order is drawn in the hours that the operator opens for it, the next time from {at}"
         return None
 
 
-def read_backlog(session: Session, now: ColumnElement[Any], *, tenant: str, silence: timedelta = SILENCE) -> Backlog:
-    """A worker that was not heard of for `silence` counts as gone."""
+def read_backlog(
+    session: Session,
+    now: ColumnElement[Any],
+    *,
+    tenant: str,
+    user: str = "",
+    silence: timedelta = SILENCE,
+    opens_at: OpensAt = always_open,
+) -> Backlog:
+    """Of this tenant and, where the order names one, its user. A worker that was not heard of for `silence` counts as gone."""
     moment = session.execute(select(now)).scalar_one()
     flows: dict[str, dict[str, Flow]] = {}
     for row in session.execute(WAITING):
         flows.setdefault(row.lane, {})[row.tenant] = Flow(float(row.seconds), float(row.weight))
     own = session.get(Allowance, (tenant, ""))
+    allowed = [own, session.get(Allowance, (tenant, user))]
     return Backlog(
         moment=moment,
         workers=len(workers_alive(session, literal(moment, DateTime(timezone=True)), within=silence)),
         paused=frozenset(paused_lanes(session)),
         flows=flows,
         weight=own.weight if own else 1.0,
-        cap=own.max_running if own else None,
+        cap=min((row.max_running for row in allowed if row and row.max_running is not None), default=None),
+        offpeak_at=opens_at(Lane.OFFPEAK, moment),
     )

@@ -19,12 +19,14 @@ from factory.domain.status import JobStatus, Lane, Priority
 from factory.jobs.backlog import Backlog, read_backlog
 from factory.jobs.expected_cost import Speeds, load_speeds
 from factory.jobs.match_twins import known_specs
+from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.queue_state import SILENCE
 from factory.jobs.room import DEFAULT_MAX_QUEUED, room_for
 from factory.jobs.submit_batch import BatchOrder
 
 AT_ONCE = 1000
+DAY, LOOKS = timedelta(days=1), 96  # the hours are looked up every quarter of an hour
 
 
 @dataclass
@@ -80,6 +82,7 @@ def quote_order(
     prepared: PreparedBatch,
     silence: timedelta = SILENCE,
     max_queued: int = DEFAULT_MAX_QUEUED,
+    opens_at: OpensAt = always_open,
 ) -> Quote:
     """`prepared` are the rows that the order would take. A worker that was not heard of for `silence` counts as gone."""
     quote = Quote(rows_blocked=prepared.refused, blocked=list(prepared.errors))
@@ -96,9 +99,10 @@ def quote_order(
             else:
                 _add(quote, row, order, speeds, known, seen)
     with db.transaction() as session:
-        backlog = read_backlog(session, db.now(), tenant=tenant, silence=silence)
+        backlog = read_backlog(session, db.now(), tenant=tenant, user=order.user or "", silence=silence, opens_at=opens_at)
         quote.room = room_for(session, tenant=tenant, user=order.user or "", default=max_queued)
     _say_when(quote, backlog, tenant, order.not_before)
+    _mind_the_hours(quote, max(backlog.moment, order.not_before or backlog.moment), opens_at)
     return quote
 
 
@@ -156,6 +160,15 @@ def _say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime 
     )
     moments = (backlog.moment + timedelta(seconds=max(seconds, delay)) for seconds in (last.p10, last.p50, last.p90))
     quote.finish = Finish(*moments)
+
+
+def _mind_the_hours(quote: Quote, begin: datetime, opens_at: OpensAt) -> None:
+    """Off-peak work that would outlast its hours goes on when they come again: nothing is said of that. Hours are the same every day."""
+    if quote.finish is None or Lane.OFFPEAK not in quote.work:
+        return
+    span = max(timedelta(0), min(quote.finish.p90 - begin, DAY))
+    if any(opens_at(Lane.OFFPEAK, begin + span * step / LOOKS) for step in range(LOOKS + 1)):
+        quote.finish, quote.unknown = None, "the off-peak hours end before all of it would be drawn; the rest waits until they come again"
 
 
 def _chunks(rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:

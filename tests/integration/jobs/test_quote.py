@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ from factory.domain.caller import Caller
 from factory.domain.status import Priority
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
+from factory.jobs.opening_hours import OpensAt, always_open, opening_hours
 from factory.jobs.quote import Quote, quote_order
 from factory.jobs.submit_batch import BatchOrder
 from tests.integration.jobs.books import LEASE, NOON, Clock, allow, count, finished, make_tenant, prepared, settle, submit_rows
@@ -20,8 +21,9 @@ from tests.integration.jobs.books import LEASE, NOON, Clock, allow, count, finis
 CUP = {"prompt": "a cup", "seed": 1}
 
 
-def quote(db: Database, caller: Caller, rows: list[dict[str, Any]], **order: Any) -> Quote:
-    return quote_order(db, tenant=caller.tenant, order=BatchOrder(**{"project": "spring", **order}), prepared=prepared(rows))
+def quote(db: Database, caller: Caller, rows: list[dict[str, Any]], *, opens_at: OpensAt = always_open, **order: Any) -> Quote:
+    order = {"project": "spring", **order}
+    return quote_order(db, tenant=caller.tenant, order=BatchOrder(**order), prepared=prepared(rows), opens_at=opens_at)
 
 
 def alive(sql: psycopg.Connection, *names: str) -> None:
@@ -86,7 +88,36 @@ def test_nobody_alive_and_a_paused_lane_give_no_date_but_a_reason(
     found = quote(db, caller, [CUP])
     assert (found.finish, found.unknown) == (None, "the lane bulk is paused; the order would wait until it is resumed")
     assert quote(db, caller, [CUP], priority=Priority.INTERACTIVE).finish is not None
-    assert "off-peak" in str(quote(db, caller, [CUP], priority=Priority.OFFPEAK).unknown)
+
+
+def test_off_peak_is_done_in_its_hours_or_nothing_is_said(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(100)]
+
+    def off_peak(hours: str, **order: Any) -> Quote:
+        return quote(db, caller, rows, opens_at=opening_hours(hours, "UTC"), priority=Priority.OFFPEAK, **order)
+
+    now = NOON.astimezone(UTC)
+    around, later = (f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=4):%H:%M}", f"{now + timedelta(hours=2):%H:%M}-23:59")
+    assert seconds_to(off_peak(around)) == pytest.approx([170, 200, 250])
+    assert seconds_to(off_peak("")) == pytest.approx([170, 200, 250])
+    closed = off_peak(later)
+    assert closed.finish is None
+    assert (now + timedelta(hours=2)).isoformat(timespec="seconds") in str(closed.unknown)
+    short = off_peak(f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(minutes=2):%H:%M}")
+    assert (short.finish, "the off-peak hours end" in str(short.unknown)) == (None, True)
+
+
+def test_who_may_have_nothing_in_work_gets_the_reason(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1")
+    allow(sql, caller.tenant, "ana", max_running=0)
+    assert quote(db, caller, [CUP]).finish is not None
+    assert "max_running is 0" in str(quote(db, caller, [CUP], user="ana").unknown)
+    sql.execute("UPDATE allowances SET max_running = 0, member = '' WHERE tenant = %s", (caller.tenant,))
+    found = quote(db, caller, [CUP])
+    assert found.finish is None
+    assert "max_running is 0" in str(found.unknown)
 
 
 def test_an_empty_queue_takes_the_orders_own_time(db: Database, caller: Caller, sql: psycopg.Connection) -> None:

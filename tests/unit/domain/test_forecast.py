@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from factory.domain.forecast import Flow, Line, forecast
@@ -40,6 +42,12 @@ def test_what_is_ahead_and_what_the_tenant_has_already_comes_first() -> None:
 def test_a_cap_and_the_longest_picture_bound_it() -> None:
     assert forecast(100, 1, 1.0, line(workers=10, cap=2)).p50 == pytest.approx(50)
     assert forecast(10, 8, 1.0, line(workers=10)).p50 == pytest.approx(8)
+
+
+@pytest.mark.parametrize("said", [{"cap": 0}, {"workers": 0}, {"cap": 0, "ahead": 30}])
+def test_who_may_draw_nothing_is_never_done(said: dict[str, object]) -> None:
+    found = forecast(100, 1, 1.0, line(**said))
+    assert (found.p10, found.p50, found.p90) == (math.inf, math.inf, math.inf)
 
 
 def test_the_range_is_in_order() -> None:
