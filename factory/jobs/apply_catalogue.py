@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from factory.db import Database
@@ -18,10 +17,10 @@ from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
-from factory.errors import Conflict
 from factory.jobs.admit import Admission
 from factory.jobs.change_status import change_status, pick
 from factory.jobs.new_job import order_columns
+from factory.jobs.one_at_a_time import one_at_a_time
 from factory.jobs.plan_catalogue import AT_ONCE, TO_RENDER, Newest, Plan, PlannedCell, ReadOrder, newest_jobs, plan_catalogue, state_of
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.room import DEFAULT_MAX_QUEUED
@@ -86,7 +85,8 @@ def apply_catalogue(
     """
     if not prepared.batch.rows:
         return Applied()
-    _lock(session, caller.tenant, catalogue.name)
+    busy = f"catalogue {catalogue.name!r} is being applied at this moment; ask again in a few seconds"
+    one_at_a_time(session, f"catalogue\x1f{caller.tenant}\x1f{catalogue.name}", busy=busy)
     lacking = _lacking(session, caller.tenant, catalogue.name, prepared.batch)
     if not lacking.batch.rows:
         return Applied()
@@ -113,17 +113,6 @@ def as_order(catalogue: Catalogue, *, reuse: bool = True) -> BatchOrder:
         retention=catalogue.retention,
         reuse=reuse,
     )
-
-
-def _lock(session: Session, tenant: str, name: str) -> None:
-    key = func.hashtextextended(f"catalogue\x1f{tenant}\x1f{name}", 0)
-    try:
-        session.execute(select(func.pg_advisory_xact_lock(key)))
-    except OperationalError as fault:
-        if fault.connection_invalidated:
-            raise
-        message = f"catalogue {name!r} is being applied at this moment; ask again in a few seconds"
-        raise Conflict(message, code="request_in_flight") from fault
 
 
 def _lacking(session: Session, tenant: str, name: str, planned: PreparedBatch) -> _Lacking:

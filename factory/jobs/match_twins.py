@@ -17,6 +17,7 @@ from factory.domain.job import Job
 from factory.domain.status import Hold, JobStatus, Lane
 from factory.jobs.change_status import JOBS
 from factory.jobs.expire_assets import MARGIN, is_due
+from factory.jobs.one_at_a_time import one_at_a_time
 
 LANES = [lane.value for lane in Lane]  # the one that waits least comes first
 REUSED = (JobStatus.QUEUED.value, JobStatus.SUCCEEDED.value)  # of a job with a twin: it will be delivered, or was
@@ -40,11 +41,12 @@ def match_twins(
     """Give every new job that has an equal a twin, in the caller's transaction, after its rows were written.
 
     The new jobs are those of the batch, or only `job_ids`. Of equal new ones the soonest is drawn. A second order of this tenant
-    waits here until the first is committed, so that two equal orders at once are drawn once.
+    waits here until the first is committed, so that two equal orders at once are drawn once; who holds what others need takes the lock
+    before (`lock_twins`). Raises Conflict when the first one takes too long.
     """
     if batch_id is None and not job_ids:
         return Reuse()
-    _one_at_a_time(session, tenant, wait=not job_ids)
+    lock_twins(session, tenant, wait=not job_ids)
     other = aliased(Job)
     new: ColumnElement[bool] = Job.id.in_(job_ids) if job_ids else Job.batch_id == batch_id
     outside: ColumnElement[bool] = other.id.not_in(job_ids) if job_ids else other.batch_id.is_distinct_from(batch_id)
@@ -132,7 +134,10 @@ def _rank(lane: Any) -> ColumnElement[int]:
     return case({name: number for number, name in enumerate(LANES)}, value=lane, else_=len(LANES))
 
 
-def _one_at_a_time(session: Session, tenant: str, *, wait: bool) -> None:
-    """A single picture does not wait behind a large order: at worst it is drawn twice."""
-    lock = func.pg_advisory_xact_lock if wait else func.pg_try_advisory_xact_lock
-    session.execute(select(lock(func.hashtextextended(f"twins\x1f{tenant}", 0))))
+def lock_twins(session: Session, tenant: str, *, wait: bool = True) -> None:
+    """A single picture does not wait behind a large order: at worst it is drawn twice. Who waits too long is told so by a Conflict."""
+    name = f"twins\x1f{tenant}"
+    if wait:
+        one_at_a_time(session, name, busy="another large order of yours is being taken at this moment; send this one again in a few seconds")
+    else:
+        session.execute(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0))))

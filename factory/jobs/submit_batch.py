@@ -10,8 +10,7 @@ from itertools import chain
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Text, any_, insert, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
 from factory.db import copy_rows
@@ -21,16 +20,17 @@ from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.row import new_id
 from factory.domain.status import JobStatus, Priority
-from factory.errors import Invalid, Problem
 from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.log_event import log_event
+from factory.jobs.match_twins import lock_twins, match_twins
 from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_of, numbers, submitted_events
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
-from factory.jobs.settle_twins import match_twins, settle_twins
+from factory.jobs.settle_twins import settle_twins
 from factory.jobs.shares import Demand, Tag, Tags, count_kinds, places
+from factory.jobs.taken_ids import already_ordered, nothing_new, taken_ids
 
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
 
@@ -72,16 +72,16 @@ def submit_batch(
     """
     room = require_room(session, now, tenant=caller.tenant, user=order.user or "", wanted=prepared.rows, default=max_queued)
     prepared.cut(room.left, lambda number: no_place(number, room.left))
-    taken = _taken(session, caller, prepared)
+    taken = taken_ids(session, caller.tenant, prepared)
     accepted = prepared.rows - len(taken)
     if not accepted:
-        raise Invalid(
-            "every row was ordered before", *[_already(number, name) for name, number in list(taken.items())[:100]], code="no_valid_rows"
-        )
+        raise nothing_new(taken)
+    if order.reuse and accepted <= SHORT_ORDER:
+        lock_twins(session, caller.tenant)  # a short order keeps its numbers and shares locked: it waits before it has them
     batch_id = new_id()
     placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order)
     for name, number in taken.items():
-        prepared.refuse(number, [_already(number, name)])
+        prepared.refuse(number, [already_ordered(number, name)])
     session.add(_batch(caller, order, placement, prepared, accepted, request_sha256))
     session.flush()
     demand = _demand(prepared, taken, order, placement)
@@ -123,23 +123,6 @@ def _finish(
         settle_twins(session, now, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
     log_event(session, now=now, tenant=tenant, actor=caller.actor, action=AuditAction.BATCH_SUBMITTED, batch_id=batch_id, detail=counts)
-
-
-def _taken(session: Session, caller: Caller, prepared: PreparedBatch) -> dict[str, int]:
-    if not prepared.external_ids:
-        return {}
-    taken: dict[str, int] = {}
-    for some in prepared.external_ids.chunks():
-        # One array: a parameter for each would be more than the protocol's 65 535.
-        names = literal(list(some), ARRAY(Text))
-        found = session.scalars(select(Job.external_id).where(Job.tenant == caller.tenant, Job.external_id == any_(names)))
-        taken |= {name: some[name] for name in found if name is not None}
-    return {name: number for name, number in taken.items() if prepared.next_row is None or number < prepared.next_row}
-
-
-def _already(number: int, name: str) -> Problem:
-    message = f"external_id {name!r} belongs to an earlier job; look it up instead of ordering it again"
-    return Problem("external_id_taken", message, f"/rows/{number}/external_id", name, {"row": number})
 
 
 def _batch(caller: Caller, order: BatchOrder, placement: Placement, prepared: PreparedBatch, accepted: int, request_sha256: str) -> Batch:

@@ -9,19 +9,34 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from factory.db import Database
 from factory.domain.caller import Caller
-from factory.errors import Permanent
+from factory.errors import Conflict, Permanent
 from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.find_jobs import find_job
-from factory.jobs.match_twins import count_reused, known_specs
+from factory.jobs.match_twins import count_reused, known_specs, lock_twins
 from factory.jobs.pause_batch import pause_batch
 from factory.jobs.settle_twins import RECENT, Settled, settle_every_twin
-from tests.integration.jobs.books import LEASE, Clock, admitted, chain, finished, job_row, make_tenant, submit_rows, take
+from factory.jobs.submit_batch import BatchOrder, submit_batch
+from tests.integration.jobs.books import (
+    LEASE,
+    SHA,
+    Clock,
+    admitted,
+    chain,
+    count,
+    finished,
+    job_row,
+    make_tenant,
+    prepared,
+    submit_rows,
+    take,
+)
 
 CUP = {"prompt": "a cup", "seed": 1}
 POT = {"prompt": "a pot", "seed": 1}
@@ -216,3 +231,14 @@ def test_settling_at_once_in_many_places_settles_each_once(db: Database, caller:
     assert sum(each.delivered for each in settled) + settle_every_twin(db).delivered == 29
     assert sql.execute("SELECT count(*) FROM audit_events WHERE action = 'job.reused'").fetchone() == (29,)
     assert {row["status"] for row in rows_of(sql, batch)} == {"succeeded"}
+
+
+def test_a_short_order_that_waits_too_long_is_told_to_come_back(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    with db.transaction() as large:
+        lock_twins(large, caller.tenant)
+        with pytest.raises(Conflict) as told, db.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            submit_batch(session, db.now(), caller, BatchOrder(project="spring"), prepared([CUP]), request_sha256=SHA)
+    assert told.value.code == "request_in_flight"
+    assert (count(sql, "jobs"), count(sql, "name_counters")) == (0, 0)
+    submit_rows(db, caller, [CUP])
