@@ -25,7 +25,11 @@ router = APIRouter(prefix="/api/v1/batches", tags=["batches"])
 Name = Annotated[str, Path(max_length=128, description="our id, or the client's own")]
 Seconds = Annotated[
     int | None,
-    Query(ge=1, le=604_800, description="links that anybody may open for so long; without it they ask for the key and last as the picture does"),
+    Query(
+        ge=1,
+        le=604_800,
+        description="links that anybody may open for so long; without it they ask for the key and last as the picture does",
+    ),
 ]
 Bom = Annotated[bool, Query(description="begin with the mark that Excel needs to read Chinese")]
 

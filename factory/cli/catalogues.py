@@ -11,6 +11,22 @@ from typing import Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed, Usage
+from factory.cli.order_file import (
+    Campaign,
+    Deadline,
+    Headers,
+    NoReuse,
+    NotBefore,
+    Priority,
+    Project,
+    SavedMapping,
+    Sheet,
+    Template,
+    User,
+    Vars,
+    order_head,
+    send_order,
+)
 from factory.cli.output import Json, count, moment, print_json, print_table
 
 SHOWN = 20
@@ -71,26 +87,26 @@ def apply(
 def quote(
     file: Annotated[str, typer.Argument(help="CSV, XLSX, JSON or NDJSON of rows; - reads standard input.")],
     *,
-    template: Annotated[str | None, typer.Option(help="NAME or NAME@VERSION: says the prompt for rows that have none.")] = None,
-    project: Annotated[str | None, typer.Option(help="First part of the file names.")] = None,
-    user: Annotated[str | None, typer.Option(help="For whom.")] = None,
-    campaign: Annotated[str | None, typer.Option(help="For which campaign.")] = None,
-    priority: Annotated[str | None, typer.Option(help="interactive, standard, bulk or offpeak.")] = None,
-    not_before: Annotated[str | None, typer.Option(help="Draw nothing before: ISO 8601, or +90s, +30m, +8h, +2d.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="Wanted by then.")] = None,
-    no_reuse: Annotated[bool, typer.Option("--no-reuse", help="As if nothing had been drawn before.")] = False,
+    template: Template = None,
+    var: Vars = None,
+    project: Project = None,
+    user: User = None,
+    campaign: Campaign = None,
+    priority: Priority = None,
+    not_before: NotBefore = None,
+    deadline: Deadline = None,
+    map_: Headers = None,
+    mapping: SavedMapping = None,
+    sheet: Sheet = None,
+    no_reuse: NoReuse = False,
     as_json: Json = False,
 ) -> None:
     """Say what an order of this file would cost and when it would be done. Orders nothing."""
     from factory.cli.client import connect
-    from factory.cli.order_file import opened
-    from factory.cli.submit import media_type
 
-    head = {"template": template, "project": project, "user": user, "campaign": campaign, "priority": priority}
-    head |= {"not_before": not_before, "deadline": deadline, "reuse": "false" if no_reuse else None}
-    with connect() as client, opened(file) as body:
-        kind = media_type(file, body.start() if file == "-" else b"")
-        found = client.post("/quotes", params=head, content=body, headers={"Content-Type": kind})
+    head = order_head(dict(locals()))
+    with connect() as client:
+        found = send_order(client, "/quotes", file, head)
     if as_json:
         return print_json(found)
     for warning in found["warnings"]:

@@ -74,8 +74,8 @@ def _fresh(folder: Path) -> Home:
 def _order(running: RunningStack, file: Path, out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     from factory.cli.client import Client
     from factory.cli.contact_sheet import contact_sheet
+    from factory.cli.order_file import media_type
     from factory.cli.progress import follow
-    from factory.cli.submit import media_type
 
     with Client(running.url, running.key) as client:
         content = file.read_bytes()

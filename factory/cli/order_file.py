@@ -1,19 +1,52 @@
-"""A file of rows on its way to the API: streamed from disk, and from its start again when a try has to be repeated."""
+"""A file of rows on its way to the API, and the options that orders and quotes share. Streamed; from its start again for a second try."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from factory.cli.exit_codes import Usage
 
+if TYPE_CHECKING:
+    from factory.cli.client import Client
+
 CHUNK = 256 * 1024
 SEEN = 4096
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".tsv": "text/csv",
+    ".txt": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".xlsm": "application/vnd.ms-excel.sheet.macroenabled.12",
+    ".xls": "application/vnd.ms-excel",
+}
+WORKBOOK = b"PK\x03\x04"
+
+Template = Annotated[str | None, typer.Option(help="NAME or NAME@VERSION: says the prompt for rows that have none.")]
+Vars = Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the template; may be repeated.")]
+Project = Annotated[str | None, typer.Option(help="First part of the file names.")]
+User = Annotated[str | None, typer.Option(help="For whom.")]
+Campaign = Annotated[str | None, typer.Option(help="For which campaign.")]
+Priority = Annotated[str | None, typer.Option(help="interactive, standard, bulk or offpeak.")]
+NotBefore = Annotated[str | None, typer.Option(help="Draw nothing before: ISO 8601, or +90s, +30m, +8h, +2d.")]
+Deadline = Annotated[str | None, typer.Option(help="Wanted by then.")]
+Headers = Annotated[list[str] | None, typer.Option("--map", help="HEADER=FIELD: what a column means; may be repeated.")]
+SavedMapping = Annotated[str | None, typer.Option(help="A saved mapping.")]
+Sheet = Annotated[str | None, typer.Option(help="Which sheet of a workbook; the first visible one, unless said otherwise.")]
+NoReuse = Annotated[bool, typer.Option("--no-reuse", help="Draw anew what was drawn before.")]
+
+WHOSE = ("template", "project", "external_id", "user", "campaign", "cost_centre", "priority", "not_before", "deadline")
+OF_ROWS = ("mapping", "remember", "sheet", "retention")
 
 
 class FileBody:
@@ -64,3 +97,32 @@ def named_pairs(group: str, pairs: Iterable[str]) -> dict[str, str]:
             raise Usage(f"{pair!r} must look like NAME=VALUE")
         found[f"{group}.{name.strip()}"] = value
     return found
+
+
+def order_head(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options of a command say about the whole order, as the address has it. Raises Usage."""
+    head = {name: said[name] for name in (*WHOSE, *OF_ROWS) if name in said}
+    pairs = named_pairs("vars", said["var"] or []) | named_pairs("map", said["map_"] or [])
+    return {**head, **pairs, "tag": said.get("tag") or [], "reuse": "false" if said["no_reuse"] else None}
+
+
+def send_order(client: Client, to: str, file: str, head: dict[str, Any]) -> Any:
+    """The answer. Raises Usage for a file that cannot be read, or of a kind that nobody knows."""
+    kind = media_type(file, b"") if file != "-" else ""
+    with opened(file) as body:
+        return client.post(to, params=head, content=body, headers={"Content-Type": kind or media_type(file, body.start())})
+
+
+def media_type(file: str, content: bytes) -> str:
+    """By the file's ending; by how its content starts on standard input."""
+    if file != "-":
+        ending = Path(file).suffix.lower()
+        if ending not in MEDIA_TYPES:
+            raise Usage(f"{file} must end in {', '.join(MEDIA_TYPES)}")
+        return MEDIA_TYPES[ending]
+    if content.startswith(WORKBOOK):
+        return MEDIA_TYPES[".xlsx"]
+    first = content.lstrip()[:1]
+    if first == b"[":
+        return "application/json"
+    return "application/x-ndjson" if first == b"{" else "text/csv"

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed, Usage
-from factory.cli.order_file import named_pairs, opened
+from factory.cli.order_file import (
+    WHOSE,
+    Campaign,
+    Deadline,
+    Headers,
+    NoReuse,
+    NotBefore,
+    Priority,
+    Project,
+    SavedMapping,
+    Sheet,
+    Template,
+    User,
+    Vars,
+    order_head,
+    send_order,
+)
 from factory.cli.output import Json, count, print_json, print_table
 
 if TYPE_CHECKING:
     from factory.cli.client import Client
 
-MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".tsv": "text/csv",
-    ".txt": "text/csv",
-    ".json": "application/json",
-    ".jsonl": "application/x-ndjson",
-    ".ndjson": "application/x-ndjson",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".xlsm": "application/vnd.ms-excel.sheet.macroenabled.12",
-    ".xls": "application/vnd.ms-excel",
-}
-WORKBOOK = b"PK\x03\x04"
 OF_A_JOB = ("prompt", "model", "size", "seed", "sku", "label_profile")
 OF_A_FILE = ("map", "mapping", "remember", "sheet", "no_reuse", "retention")
 
@@ -39,22 +43,22 @@ def submit(
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed draws the same picture (with --prompt).")] = None,
     sku: Annotated[str | None, typer.Option(help="What is on the picture (with --prompt).")] = None,
     label_profile: Annotated[str | None, typer.Option(help="cn, eu or marketplace-clean (with --prompt).")] = None,
-    template: Annotated[str | None, typer.Option(help="NAME or NAME@VERSION: says the prompt for rows that have none.")] = None,
-    var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the template; may be repeated.")] = None,
-    project: Annotated[str | None, typer.Option(help="First part of the file names.")] = None,
+    template: Template = None,
+    var: Vars = None,
+    project: Project = None,
     external_id: Annotated[str | None, typer.Option(help="Your id of this order; ordering it again is harmless.")] = None,
-    user: Annotated[str | None, typer.Option(help="For whom.")] = None,
-    campaign: Annotated[str | None, typer.Option(help="For which campaign.")] = None,
+    user: User = None,
+    campaign: Campaign = None,
     cost_centre: Annotated[str | None, typer.Option(help="Who pays.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
-    priority: Annotated[str | None, typer.Option(help="interactive, standard, bulk or offpeak.")] = None,
-    not_before: Annotated[str | None, typer.Option(help="Draw nothing before: ISO 8601, or +90s, +30m, +8h, +2d.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="Wanted by then.")] = None,
-    map_: Annotated[list[str] | None, typer.Option("--map", help="HEADER=FIELD: what a column means; may be repeated.")] = None,
-    mapping: Annotated[str | None, typer.Option(help="A saved mapping.")] = None,
+    priority: Priority = None,
+    not_before: NotBefore = None,
+    deadline: Deadline = None,
+    map_: Headers = None,
+    mapping: SavedMapping = None,
     remember: Annotated[str | None, typer.Option(help="Save the mapping of this order under this name.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Which sheet of a workbook; the first visible one, unless said otherwise.")] = None,
-    no_reuse: Annotated[bool, typer.Option("--no-reuse", help="Draw anew what was drawn before.")] = False,
+    sheet: Sheet = None,
+    no_reuse: NoReuse = False,
     retention: Annotated[str | None, typer.Option(help="How long the pictures are kept: standard, campaign or archive.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until everything is drawn.")] = False,
     save: Annotated[Path | None, typer.Option(help="Wait, and download the pictures into this folder.")] = None,
@@ -67,18 +71,14 @@ def submit(
     from factory.cli.client import connect
 
     said = dict(locals())
-    shared = ("template", "project", "external_id", "user", "campaign", "cost_centre", "priority", "not_before", "deadline")
-    whose = {name: said[name] for name in shared}
     _check(said | {"map": map_})
-    values = named_pairs("vars", var or [])
+    head = order_head(said)
     with connect() as client:
         if file is not None:
-            head = {**whose, **values, **named_pairs("map", map_ or []), "mapping": mapping, "remember": remember, "sheet": sheet}
-            head |= {"tag": tag or [], "reuse": "false" if no_reuse else None, "retention": retention}
             _order_file(client, file, head, wait=wait or save is not None, save=save, as_json=as_json)
         else:
-            one = {name: said[name] for name in OF_A_JOB} | whose | {"tags": tag or None}
-            one["vars"] = {name.removeprefix("vars."): value for name, value in values.items()} or None
+            one = {name: said[name] for name in (*OF_A_JOB, *WHOSE)} | {"tags": tag or None}
+            one["vars"] = {name.removeprefix("vars."): value for name, value in head.items() if name.startswith("vars.")} or None
             _order_one(client, one, wait=wait or save is not None, save=save, as_json=as_json)
 
 
@@ -96,10 +96,7 @@ def _order_file(client: Client, file: str, head: dict[str, Any], *, wait: bool, 
     from factory.cli.progress import follow
     from factory.cli.watch import report
 
-    kind = media_type(file, b"") if file != "-" else ""
-    with opened(file) as body:
-        kind = kind or media_type(file, body.start())
-        batch = client.post("/batches", params=head, content=body, headers={"Content-Type": kind})
+    batch = send_order(client, "/batches", file, head)
     if not as_json:
         _say_what_was_taken(batch)
     if not wait:
@@ -135,21 +132,6 @@ def _order_one(client: Client, order: dict[str, Any], *, wait: bool, save: Path 
         typer.echo(f"{job['id']} {job['status']}" + (f" {job['asset']['url']}" if job["asset"] else ""))
     if wait and job["status"] != "succeeded":
         raise Failed(f"the picture was not delivered: {job['status']}, {(job['error'] or {}).get('detail', 'no reason given')}")
-
-
-def media_type(file: str, content: bytes) -> str:
-    """By the file's ending; by how its content starts on standard input."""
-    if file != "-":
-        ending = Path(file).suffix.lower()
-        if ending not in MEDIA_TYPES:
-            raise Usage(f"{file} must end in {', '.join(MEDIA_TYPES)}")
-        return MEDIA_TYPES[ending]
-    if content.startswith(WORKBOOK):
-        return MEDIA_TYPES[".xlsx"]
-    first = content.lstrip()[:1]
-    if first == b"[":
-        return "application/json"
-    return "application/x-ndjson" if first == b"{" else "text/csv"
 
 
 def _say_what_was_taken(batch: dict[str, Any]) -> None:

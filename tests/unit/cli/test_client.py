@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from rich.progress import Progress
@@ -113,6 +114,45 @@ def test_a_download_cut_short_is_not_reachable(server, client):
     server.answers = [(503, PROBLEM)]
     with pytest.raises(NotReachable):
         list(client.lines("/audit/export"))
+
+
+QUOTE: dict[str, Any] = {
+    **dict.fromkeys(("images", "to_draw", "duplicates", "reused", "rows_blocked", "workers"), 0),
+    **dict.fromkeys(("gpu_seconds", "gpu_seconds_saved", "cost"), 0.0),
+    **dict.fromkeys(("blocked", "warnings"), ()),
+    **dict.fromkeys(("finish", "deadline_kept")),
+    "currency": "CNY",
+    "finish_unknown": "no worker",
+}
+SAID = ["--template", "white-bg", "--var", "product=杯=子", "--map", "品名=vars.product", "--mapping", "spring", "--sheet", "表"]
+SAID += ["--priority", "offpeak", "--not-before", "+8h", "--deadline", "+2d", "--campaign", "618", "--no-reuse"]
+
+
+@pytest.mark.parametrize(("command", "to", "answer"), [("quote", "quotes", (200, QUOTE)), ("submit", "batches", (422, PROBLEM))])
+def test_orders_and_quotes_of_a_file_say_the_same(server, monkeypatch, tmp_path, command, to, answer):
+    monkeypatch.setenv("FACTORY_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("FACTORY_API_KEY", "fk_key")
+    (tmp_path / "skus.csv").write_text("品名\n杯\n", encoding="utf-8")
+    server.answers = [answer]
+    done = CliRunner().invoke(app, [command, str(tmp_path / "skus.csv"), *SAID])
+    assert done.exit_code == (0 if answer[0] == 200 else 1), done.output
+    (asked,) = server.asked
+    path, _, query = asked[1].partition("?")
+    assert (asked[0], path, asked[2]["Content-Type"]) == ("POST", f"/api/v1/{to}", "text/csv")
+    assert dict(parse_qsl(query)) == {
+        "template": "white-bg",
+        "vars.product": "杯=子",
+        "map.品名": "vars.product",
+        "mapping": "spring",
+        "sheet": "表",
+        "priority": "offpeak",
+        "not_before": "+8h",
+        "deadline": "+2d",
+        "campaign": "618",
+        "reuse": "false",
+    }
+    wrong = CliRunner().invoke(app, [command, str(tmp_path / "skus.csv"), "--var", "product"])
+    assert (wrong.exit_code, "NAME=VALUE" in wrong.stderr) == (2, True)
 
 
 def test_a_file_is_saved_under_its_own_name_inside_the_folder(server, client, tmp_path):

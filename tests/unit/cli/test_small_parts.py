@@ -9,10 +9,9 @@ import pytest
 from factory.cli.checkup import machine, secrets
 from factory.cli.checkup.finding import Sick, Unasked, examine
 from factory.cli.exit_codes import Usage
-from factory.cli.order_file import named_pairs, opened
+from factory.cli.order_file import media_type, named_pairs, opened
 from factory.cli.progress import _span, troubles
 from factory.cli.signals import ToldToStop, told_to_stop
-from factory.cli.submit import media_type
 from factory.errors import DatabaseDown
 from factory.settings import Settings
 
