@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     webhook_plain_http: bool = Field(False, description="webhooks may also go to http on port 80")
     feishu_app_id: str = Field("", description="an app that uploads thumbnails for Feishu's cards; without it they have no picture")
-    feishu_app_secret: SecretStr = SecretStr("")
+    feishu_app_secret: SecretStr = Field(SecretStr(""), description="of that app; Feishu makes it: in .env, in no file of secrets/")
 
     flower_user: str = "ops"
     flower_password: SecretStr | None = None
