@@ -34,6 +34,7 @@ from factory.api.problems import answer_faults
 from factory.api.request_id import RequestId
 from factory.api.security_headers import SecurityHeaders
 from factory.api.unexpected import Unexpected
+from factory.jobs.queue_memory import QueueMemory
 from factory.settings import Settings
 
 ORDERS = (queue, jobs, catalogues, batches, steering, collecting, templates, mappings, webhooks)
@@ -69,6 +70,7 @@ def create_app(settings: Settings, *, ring: Callable[[int], None], probe_broker:
     app.state.admission = bootstrap.build_admission(settings, db, rules)
     app.state.links = Links(storage, settings.public_url, settings.link_seconds)
     app.state.doorkeeper = Doorkeeper(db)
+    app.state.queue_memory = QueueMemory()
     app.state.policy_version = rules.version
     app.state.probes = {"database": db.check, "storage": storage.check, "redis": probe_broker}
     for room in ROUTES:

@@ -83,7 +83,7 @@ async def _order(
     once = Once(caller.tenant, key, request_hash(request, hashlib.sha256(body).hexdigest()))
 
     def order() -> Answer:
-        answer = order_job(db, caller, admission, links, read_job(body, external_id=external_id), once)
+        answer = order_job(db, caller, admission, links, read_job(body, external_id=external_id), once, request.app.state.queue_memory)
         if not answer.replayed:
             ring(1)
         return answer

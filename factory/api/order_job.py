@@ -25,6 +25,7 @@ from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_jobs import FoundJob, find_own_job
 from factory.jobs.log_refusal import log_refusal
+from factory.jobs.queue_memory import QueueMemory
 from factory.jobs.require_room import require_room
 from factory.jobs.submit_job import submit_job
 from factory.jobs.templates import template_finder
@@ -44,7 +45,9 @@ def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
     return read_order(sent)
 
 
-def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, order: JobOrder, once: Once) -> Answer:
+def order_job(
+    db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, order: JobOrder, once: Once, memory: QueueMemory
+) -> Answer:
     """Raises Refused when a rule says no: no job is made, the log keeps the refusal, once for all repeats with one key."""
 
     def existing() -> Answer | None:
@@ -56,7 +59,7 @@ def order_job(db: Database, caller: Caller, admission: Callable[[], Admission], 
         if admitted.refusal:
             # Not under the order's own id: with another prompt it may be ordered yet.
             return None, _refuse(caller, admitted, admitted.refusal)
-        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once, rules.limits)
+        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once, rules.limits, memory)
 
     answer = order_once(db, once, prepare=prepare, existing=existing)
     if answer.status_code == REFUSED:
@@ -72,9 +75,10 @@ def _refuse(caller: Caller, admitted: Admitted, refusal: Refused) -> Act:
     return act
 
 
-def _act(caller: Caller, admitted: Admitted, links: Links, once: Once, limits: Limits) -> Act:
+def _act(caller: Caller, admitted: Admitted, links: Links, once: Once, limits: Limits, memory: QueueMemory) -> Act:
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
-        room = require_room(session, now, tenant=caller.tenant, user=admitted.order.user or "", default=limits.max_queued)
+        user, most = admitted.order.user or "", limits.max_queued
+        room = require_room(session, now, tenant=caller.tenant, user=user, default=most, memory=memory)
         job_id = submit_job(session, now, caller, admitted, request_sha256=once.request_sha256)
         body = represent.job(FoundJob(session.get_one(Job, job_id), None), links)
         return Answer(202, body, headers=limit_headers(limit=room.limit, room=room.left - 1))

@@ -32,9 +32,7 @@ class Grant:
     max_queued: int | None = None
 
 
-def set_allowance(
-    db: Database, *, tenant: str, member: str = "", grant: Grant, actor: Actor, closed: Collection[Lane] = ()
-) -> Allowance:
+def set_allowance(db: Database, *, tenant: str, member: str = "", grant: Grant, actor: Actor, closed: Collection[Lane] = ()) -> Allowance:
     """For the tenant, or for its user `member`. Works at once on what waits; `closed` lanes get no places (release_held).
 
     Raises Invalid, and NotFound for an unknown tenant.

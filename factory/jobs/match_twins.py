@@ -138,6 +138,8 @@ def lock_twins(session: Session, tenant: str, *, wait: bool = True) -> None:
     """A single picture does not wait behind a large order: at worst it is drawn twice. Who waits too long is told so by a Conflict."""
     name = f"twins\x1f{tenant}"
     if wait:
-        one_at_a_time(session, name, busy="another large order of yours is being taken at this moment; send this one again in a few seconds")
+        one_at_a_time(
+            session, name, busy="another large order of yours is being taken at this moment; send this one again in a few seconds"
+        )
     else:
         session.execute(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0))))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from factory.errors import Problem, QueueFull
+from factory.jobs.queue_memory import QueueMemory
 from factory.jobs.room import DEFAULT_MAX_QUEUED, limits_of, retry_after, room_for
 
 
@@ -21,11 +22,21 @@ class Room:
 
 
 def require_room(
-    session: Session, now: ColumnElement[Any], *, tenant: str, user: str = "", wanted: int = 1, default: int = DEFAULT_MAX_QUEUED
+    session: Session,
+    now: ColumnElement[Any],
+    *,
+    tenant: str,
+    user: str = "",
+    wanted: int = 1,
+    default: int = DEFAULT_MAX_QUEUED,
+    memory: QueueMemory | None = None,
 ) -> Room:
-    """The room for an order of `wanted` rows, as many of which fit as there are places. Raises QueueFull when none does."""
+    """The room for an order of `wanted` rows, as many of which fit as there are places. Raises QueueFull when none does.
+
+    Orders of one row, of which many come in a second, bring a `memory`.
+    """
     limit = min(limits_of(session, tenant=tenant, user=user, default=default).values())
-    left = room_for(session, tenant=tenant, user=user, default=default)
+    left = room_for(session, tenant=tenant, user=user, default=default, memory=memory)
     if left > 0:
         return Room(limit, left)
     seconds = retry_after(session, now, tenant=tenant, excess=wanted)

@@ -1,6 +1,7 @@
 """room: how many more rows a tenant may queue, and when to come back when there is no place. Nothing is written here.
 
-Two orders at the same moment may both see the last place: the bound protects the queue, it promises no exact number.
+Two orders at the same moment may both see the last place, and who has a memory of long queues (QueueMemory) sees those of a second ago:
+the bound protects the queue, it promises no exact number.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from factory.domain.share import Allowance
+from factory.jobs.queue_memory import QueueMemory
 
 DEFAULT_MAX_QUEUED = 200_000
 WINDOW_SECONDS = 300
@@ -28,14 +30,23 @@ DRAINED = text(
 )
 
 
-def room_for(session: Session, *, tenant: str, user: str = "", default: int = DEFAULT_MAX_QUEUED) -> int:
-    """Rows that still fit, of the tenant and, where it has a cap of its own, of its user. Held rows count: they are queued too."""
+def room_for(session: Session, *, tenant: str, user: str = "", default: int = DEFAULT_MAX_QUEUED, memory: QueueMemory | None = None) -> int:
+    """Rows that still fit, of the tenant and, where it has a cap of its own, of its user. Held rows count: they are queued too.
+
+    Without a `memory` they are counted now.
+    """
     limits = limits_of(session, tenant=tenant, user=user, default=default)
-    room = _left(limits[""], session.execute(QUEUED, {"tenant": tenant, "most": limits[""]}).scalar_one())
-    if user and user in limits:
-        queued = session.execute(QUEUED_OF_USER, {"tenant": tenant, "user": user, "most": limits[user]}).scalar_one()
-        room = min(room, _left(limits[user], queued))
-    return room
+    return min(_left(session, tenant, member, limit, memory) for member, limit in limits.items())
+
+
+def _left(session: Session, tenant: str, user: str, limit: int, memory: QueueMemory | None) -> int:
+    named = {"tenant": tenant, "user": user, "most": limit}
+
+    def count() -> int:
+        queued: int = session.execute(QUEUED_OF_USER if user else QUEUED, named).scalar_one()
+        return queued
+
+    return max(0, limit - (memory.queued(tenant, user, count) if memory else count()))
 
 
 def limits_of(session: Session, *, tenant: str, user: str = "", default: int = DEFAULT_MAX_QUEUED) -> dict[str, int]:
@@ -61,7 +72,3 @@ def drain_rate(pictures: int, oldest_seconds: float) -> float:
 def seconds_until(excess: int, rate: float) -> int:
     """When nothing moves, the longest wait."""
     return max(1, min(LONGEST_WAIT, math.ceil(excess / rate))) if rate > 0 else LONGEST_WAIT
-
-
-def _left(limit: int, queued: int) -> int:
-    return max(0, limit - queued)
