@@ -304,6 +304,23 @@ def test_what_is_not_planned_yet_is_not_replayed_and_then_told_twice(db: Databas
     assert tell(db) == Delivered(1, 1)
 
 
+def test_what_is_older_than_the_endpoint_or_than_deliveries_are_kept_is_not_replayed(
+    db: Database, clock: Clock, caller: Caller, receiver: Receiver, sql: psycopg.Connection
+) -> None:
+    submit(db, caller)
+    clock.advance(60)
+    endpoint = listen(db, caller, f"{receiver.url}/ok", "job.submitted")
+    clock.advance(60)
+    submit(db, caller)
+    assert tell(db) == Delivered(1, 1)
+    sql.execute("DELETE FROM webhook_deliveries")
+    long_ago = NOON - timedelta(days=1)
+    assert act(db, replay_since, endpoint, since=long_ago, public_url=PUBLIC) == 1, "none from before the endpoint"
+    sql.execute("DELETE FROM webhook_deliveries")
+    clock.advance(31 * 86_400)
+    assert act(db, replay_since, endpoint, since=long_ago, public_url=PUBLIC) == 0
+
+
 def test_one_delivery_again(db: Database, caller: Caller, receiver: Receiver, sql: psycopg.Connection) -> None:
     endpoint = listen(db, caller, f"{receiver.url}/scripted", "job.submitted")
     receiver.script.answers = [(500, {}), (200, {})]
