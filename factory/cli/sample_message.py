@@ -61,9 +61,9 @@ def sample_request(kind: str, *, url: str = "", secret: str | None = None) -> Sa
 
 def send_sample(kind: str, sample: Sample) -> dict[str, Any]:
     """From this machine, to what the settings here let webhooks reach; without settings, to public addresses only."""
-    request = sample.request
+    request, courier = sample.request, Courier(_reach())
     try:
-        answer = Courier(_reach()).post(request.url, content=request.content, headers=request.headers)
+        answer = courier.post(request.url, content=request.content, headers=request.headers)
     except FactoryError as fault:
         return {"delivered": False, "code": fault.code, "status": None, "detail": str(fault)}
     return asdict(open_notifier(kind).read(answer))
