@@ -47,7 +47,7 @@ def main(names: list[str]) -> None:
 
 def spec_of(body: TemplateBody) -> GenerationSpec:
     """The template's example at SIDE × SIDE; what the policy leaves to chance is derived from the name, so that a sample can be drawn again."""
-    seed = seed_by_policy(body.seed, campaign="sample", template=body.name, sku=body.name, slot=None, candidate=None)
+    seed = seed_by_policy(body.seed, series="sample", template=body.name, sku=body.name, slot=None, candidate=None)
     return GenerationSpec(
         prompt=fill_template(body, example_vars(body)),
         checkpoint="demo",

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factory.domain.caller import Caller
-from factory.jobs import submit_batch
 from factory.jobs.prepare_batch import PreparedBatch
+from factory.jobs.taken_ids import taken_ids
 from tests.integration.api.finishing import finish_all
 
 BATCHES = "/api/v1/batches"
@@ -162,7 +161,7 @@ def test_ids_of_rows_may_be_more_than_one_statement_has_parameters_for(client, d
     for number in range(1, 100_001):
         prepared.external_ids.first(f"r{number}", number)
     with db.transaction() as session:
-        assert submit_batch._taken(session, Caller(tenant, "tests"), prepared) == {"r7": 7}
+        assert taken_ids(session, tenant, prepared) == {"r7": 7}
 
 
 def test_orders_at_once_with_one_row_in_common(client):

@@ -180,7 +180,7 @@ def test_rows_of_a_lane_that_is_closed_block_no_other(db: Database, caller: Call
 
 def test_rows_of_a_closed_lane_take_no_place_of_a_user_with_a_cap(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
     allow(db, caller, "ana", max_running=1)
-    submit_rows(db, caller, [{"seed": n, "user": user, "priority": "offpeak"} for n in range(2) for user in ("ana", "bo")])
+    submit_rows(db, caller, [{"seed": n, "user": ("ana", "bo")[n % 2], "priority": "offpeak"} for n in range(4)])
     submit_rows(db, caller, [{"seed": 9, "user": "ana"}])
     release_held(db, closed=(Lane.OFFPEAK,))
     assert (offered(sql, "lane = 'bulk' AND end_user = 'ana'"), offered(sql, "end_user = 'ana'")) == (1, 1)
