@@ -1,147 +1,81 @@
-"""What a claim costs with 10, 100k and 1M jobs waiting, with eight workers at once, and behind an old snapshot: the factory and a plain claim.
+"""What a claim costs with 10, 100k and 1M jobs waiting, and behind an old snapshot, for one worker and for eight at once.
 
-`python -m bench.claim_cost [--quick] [--wait-for-disk] [--json FILE]`. Expected before measuring: the same 1.5 ms at every depth, most of it
-building the statement; about 0.3 ms for the plain claim; after 150 000 finished jobs under a held snapshot 2 ms with marks and twenty
-without, for the plain claim too. Commits do not wait for the disk unless told to: that is the disk's time, not the queue's.
+`python -m bench.claim_cost [--quick] [--sizes 10,10000] [--wait-for-disk] [--json FILE]`: the factory and a plain claim. Expected before
+measuring: the same 1.5 ms at every depth, most of it building the statement; about 0.3 ms for the plain claim; after 150 000 finished jobs
+under a held snapshot 2 ms with marks and twenty without, for the plain claim too. Eight at once cost what one costs: each draws for 0.2 s
+between its claims. Commits do not wait for the disk unless told to: that is the disk's time, not the queue's.
 Exit 0: p50 within 2 ms everywhere, 1: not, 2: a job was claimed twice or could not be claimed (the run is void).
 """
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import mean
 
-import psycopg
-
-from bench.claimers import SIDES, Claimer
-from bench.ground import cpu_seconds, machine
-from bench.queue_rows import MARKS, finish, queue
-from factory.db import Database
+from bench.claim_cases import WORKERS, Filled, Row, Void, alone, behind_a_snapshot, together
+from bench.claimers import SIDES
+from bench.ground import machine
+from bench.queue_rows import queue
 from factory.embedded.postgres import Postgres
 from factory.jobs.migrate import migrate
-from factory.jobs.raise_marks import raise_marks
 
 GOAL_MS = 2.0
-BLOCK = 25
 SETTINGS = {"shared_buffers": "256MB", "autovacuum": "off", "max_wal_size": "4GB"}
-GIVE_BACK = "UPDATE jobs SET status = 'queued', worker = NULL, lease_until = NULL, phase = NULL WHERE status = 'running'"
+# Eight workers find a job each.
+FEWEST = 10
 
 
-@dataclass
-class Row:
-    what: str
-    side: str
-    claims: int
-    p50_ms: float
-    p99_ms: float
-    postgres_ms: float
-    client_cpu_ms: float
-    server_cpu_ms: float | None = None
-    counts: bool = True
-
-
-@dataclass
+@dataclass(frozen=True)
 class Plan:
-    depths: tuple[int, ...]
-    finished: int
+    """`claims` by each side alone, `paced` by each of the eight. The longest queue is claimed behind a snapshot too."""
+
+    sizes: tuple[int, ...]
     claims: int
     paced: int
 
+    @property
+    def finished(self) -> int:
+        """How many leave the longest queue while the snapshot is held."""
+        return min(150_000, self.sizes[-1] * 3 // 10)
 
-FULL, QUICK = Plan((10, 100_000, 1_000_000), 150_000, 500, 100), Plan((10, 10_000, 50_000), 15_000, 100, 25)
+    @property
+    def behind(self) -> int:
+        """Claims by each side alone, behind the snapshot: there each may take long."""
+        return max(50, self.claims // 5)
 
+    def uses_up(self, waiting: int) -> bool:
+        """Too few for the run, so that what is claimed has to return."""
+        return waiting < 10 * (self.claims + WORKERS * self.paced)
 
-class Void(Exception):
-    """What was claimed does not add up."""
-
-
-def percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def check(claims: list[tuple[str, int] | None], seen: set[tuple[str, int]]) -> None:
-    """Each attempt of each job went to one claim only, and none came back empty."""
-    for claim in claims:
-        if claim is None or tuple(claim) in seen:
-            raise Void(f"{'nothing was claimed' if claim is None else f'claimed twice: {claim}'}")
-        seen.add((claim[0], claim[1]))
+    def outlasts(self) -> bool:
+        """The longest queue is long enough for what leaves it, and for what is claimed behind the snapshot."""
+        return self.sizes[-1] - self.finished > 2 * (4 * self.behind + 2 * WORKERS * self.paced)
 
 
-def alone(server: Postgres, url: str, owner: psycopg.Connection, what: str, claims: int, *, waiting: int, counts: bool = True) -> list[Row]:
-    """Both sides in turns, a block of claims each; marks are raised between blocks, as upkeep does."""
-    sides = [Claimer(side, url, f"bench-{side[:5]}") for side in SIDES]
-    took, client, spent = ([[] for _ in sides], [0.0] * len(sides), [0.0] * len(sides))
-    upkeep, seen = Database(url, pool_size=1), set()
-    for side in sides:
-        check([side.take()], seen)
-        side.in_postgres = 0.0
-    per_block = min(BLOCK, max(1, waiting // 4))
-    for _ in range(claims // per_block):
-        for n, side in enumerate(sides):
-            cpu, busy = time.process_time(), cpu_seconds(server.pid)
-            taken = []
-            for _ in range(per_block):
-                began = time.perf_counter()
-                taken.append(side.take())
-                took[n].append((time.perf_counter() - began) * 1000)
-            client[n] += time.process_time() - cpu
-            spent[n] += cpu_seconds(server.pid) - busy
-            check(taken, seen)
-        if waiting < claims:
-            owner.execute(GIVE_BACK)
-        elif counts:
-            raise_marks(upkeep)
-    upkeep.close()
-    return [
-        Row(what, name, len(ms), *quantiles(ms), *(round(1000 * each / len(ms), 2) for each in (side.in_postgres, cpu, busy)), counts)
-        for name, side, ms, cpu, busy in zip(SIDES, sides, took, client, spent, strict=True)
-    ]
+FULL, QUICK = Plan((10, 100_000, 1_000_000), 500, 100), Plan((10, 10_000, 50_000), 100, 25)
 
 
-def quantiles(ms: list[float]) -> tuple[float, float]:
-    return round(percentile(ms, 0.5), 2), round(percentile(ms, 0.99), 2)
-
-
-def together(url: str, what: str, claims: int, *, workers: int = 8, pace: float = 0.2) -> list[Row]:
-    """Eight processes that draw for 0.2 s between claims."""
-    rows, seen = [], set()
-    for side in SIDES:
-        begin = str(time.time() + 5)
-        commands = [
-            [sys.executable, "-m", "bench.claimers", side, url, f"{side[:5]}-{n}", str(claims), str(pace), begin] for n in range(workers)
-        ]
-        children = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
-        answers = [json.loads(child.communicate()[0]) for child in children]
-        check([claim for answer in answers for claim in answer["claims"]], seen)
-        ms = [each for answer in answers for each in answer["ms"]]
-        rows.append(
-            Row(what, side, len(ms), *quantiles(ms), *(round(mean(a[name] for a in answers), 2) for name in ("postgres_ms", "cpu_ms")))
-        )
-    return rows
-
-
-def behind_a_snapshot(server: Postgres, url: str, owner: psycopg.Connection, plan: Plan, waiting: int) -> list[Row]:
-    """Somebody looks at the queue as it was before `plan.finished` jobs left it, and goes on looking."""
-    db, claims = Database(url, pool_size=1), max(50, plan.claims // 5)
-    with psycopg.connect(url.replace("+psycopg", "")) as analyst:
-        analyst.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        analyst.execute("SELECT count(*) FROM tenants")
-        finish(owner, plan.finished)
-        began = time.perf_counter()
-        for _ in range(4):
-            raise_marks(db)
-        print(f"{plan.finished} jobs left under a held snapshot; four rounds of marks took {time.perf_counter() - began:.2f} s")
-        rows = alone(server, url, owner, f"{plan.finished} finished, snapshot held, marks on", claims, waiting=waiting)
-        owner.execute("DELETE FROM queue_marks")
-        rows += alone(server, url, owner, "the same, marks off", claims, waiting=waiting, counts=False)[:1]
-        owner.execute(MARKS)
-    db.close()
+def measure(plan: Plan, settings: dict[str, str]) -> list[Row]:
+    """On a server of its own. Raises Void."""
+    rows = []
+    with (
+        tempfile.TemporaryDirectory(prefix="factory-bench-") as folder,
+        Postgres(Path(folder) / "postgres", settings=settings) as server,
+    ):
+        migrate(server.url)
+        for waiting in plan.sizes:
+            with queue(server, waiting) as (url, owner):
+                filled = Filled(server, url, owner, waiting, gives_back=plan.uses_up(waiting))
+                found = alone(filled, f"{waiting} waiting", plan.claims)
+                found += together(filled, f"{waiting} waiting, {WORKERS} at once", plan.paced)
+                if waiting == plan.sizes[-1] and plan.outlasts():
+                    found += behind_a_snapshot(replace(filled, gives_back=False), plan.finished, plan.behind, plan.paced)
+                show(found)
+                rows += found
+    if not plan.outlasts():
+        print(f"{plan.sizes[-1]} jobs are too few to be claimed behind a snapshot: left out")
     return rows
 
 
@@ -154,30 +88,26 @@ def show(rows: list[Row]) -> None:
         )
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """`10,10000`, in order."""
+    found = tuple(sorted({int(part) for part in text.split(",")}))
+    if found[0] < FEWEST:
+        raise argparse.ArgumentTypeError(f"{found[0]} is less than {FEWEST}: eight workers must find a job each")
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="50k rows instead of a million")
+    parser.add_argument("--quick", action="store_true", help="fewer claims, and 50k rows instead of a million")
+    parser.add_argument("--sizes", type=sizes, metavar="N,N", help="how many jobs wait, instead of 10, 100k and 1M")
     parser.add_argument("--wait-for-disk", action="store_true", help="commits wait until the disk has them")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    plan, rows = QUICK if arguments.quick else FULL, list[Row]()
-    settings = {**SETTINGS, "synchronous_commit": "on" if arguments.wait_for_disk else "off"}
+    plan = QUICK if arguments.quick else FULL
+    plan = replace(plan, sizes=arguments.sizes or plan.sizes)
     print(machine())
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="factory-bench-") as folder,
-            Postgres(Path(folder) / "postgres", settings=settings) as server,
-        ):
-            migrate(server.url)
-            for waiting in plan.depths:
-                with queue(server, waiting) as (url, owner):
-                    found = alone(server, url, owner, f"{waiting} waiting", plan.claims, waiting=waiting)
-                    if waiting == plan.depths[1]:
-                        found += together(url, f"{waiting} waiting, 8 workers at once", plan.paced)
-                    if waiting == plan.depths[-1]:
-                        found += behind_a_snapshot(server, url, owner, plan, waiting)
-                    show(found)
-                    rows += found
+        rows = measure(plan, {**SETTINGS, "synchronous_commit": "on" if arguments.wait_for_disk else "off"})
     except Void as why:
         print(f"void: {why}")
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -43,9 +44,9 @@ def goals(scenario: Scenario, ours: Report, against: References) -> Iterator[Goa
     yield Goal("pictures lost", ours.lost, 0)
     yield Goal("pictures doubled", ours.duplicates, 0)
     if scenario.checkpoints > scenario.vram:
-        yield Goal("times fewer loads than fifo", round(against.fifo.loads / max(1, ours.loads), 1), FEWER_LOADS, at_least=True)
+        yield Goal("times fewer loads than fifo", _down(against.fifo.loads / max(1, ours.loads)), FEWER_LOADS, at_least=True)
     no_swap = 100 * against.no_swap.ninety / ours.ninety if ours.ninety else 0.0
-    yield Goal("percent of the throughput without loads", round(no_swap, 1), OF_NO_SWAP, at_least=True)
+    yield Goal("percent of the throughput without loads", _down(no_swap), OF_NO_SWAP, at_least=True)
     if "interactive" in ours.waits:
         yield Goal("interactive p99 until finished, seconds", ours.interactive_p99, round(3 * picture + load, 2))
     if "bulk" in ours.waits:
@@ -55,3 +56,8 @@ def goals(scenario: Scenario, ours: Report, against: References) -> Iterator[Goa
     if small and against.alone and small in ours.tenants:
         bound = against.alone.tenants[small].p95 + 3 * picture + load
         yield Goal("small tenant's p95 beside its neighbour, seconds", ours.tenants[small].p95, round(bound, 2))
+
+
+def _down(figure: float) -> float:
+    """To one decimal, and never up to a bound that was missed."""
+    return math.floor(10 * figure) / 10

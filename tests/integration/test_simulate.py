@@ -29,16 +29,16 @@ def work(ordered):
 
 
 def test_one_checkpoint_and_no_lora_means_busy_is_the_offered_load_exactly(ground):
-    scenario = Scenario(jobs=300, workers=4, checkpoints=1, load_seconds=0.0)
+    scenario = Scenario(jobs=150, workers=4, checkpoints=1, load_seconds=0.0)
     ordered = arrivals(scenario)
     report = play_ours(ground, scenario, ordered)
     assert (report.lost, report.duplicates) == (0, 0)
-    assert report.busy_percent == pytest.approx(100 * work(ordered) / scenario.workers / report.seconds, abs=0.05)
+    assert report.busy_percent == pytest.approx(100 * work(ordered) / scenario.workers / report.seconds, abs=0.15)
     assert report.loading_percent == 0
 
 
 def test_a_backlog_is_drawn_with_fewer_loads_than_in_order(ground):
-    scenario = Scenario(jobs=800, workers=4, loras=3)
+    scenario = Scenario(jobs=600, workers=4, loras=3)
     ordered = arrivals(scenario)
     ours, fifo = play_ours(ground, scenario, ordered), play_peer("fifo", scenario, ordered)
     assert (ours.lost, ours.duplicates) == (0, 0)
@@ -49,7 +49,7 @@ def test_a_backlog_is_drawn_with_fewer_loads_than_in_order(ground):
 
 def test_workers_that_vanish_lose_and_double_nothing(ground):
     """What a vanished worker held waits for its lease to end; what it closes late is refused."""
-    scenario = Scenario(jobs=300, workers=4, node_loss=60, load=0.8)
+    scenario = Scenario(jobs=150, workers=4, node_loss=60, load=0.8)
     ordered = arrivals(scenario)
     with ground.books(scenario) as books:
         policy = Production(scenario, books)
@@ -60,7 +60,7 @@ def test_workers_that_vanish_lose_and_double_nothing(ground):
 
 
 def test_a_small_tenant_hardly_feels_a_large_one(ground):
-    scenario = Scenario(jobs=900, workers=4, tenants=2, skew=30, checkpoints=1)
+    scenario = Scenario(jobs=600, workers=4, tenants=2, skew=30, checkpoints=1)
     ordered = arrivals(scenario)
     small = scenario.small_tenant
     assert small is not None
@@ -94,10 +94,11 @@ def test_the_command_answers_the_questions_of_operators():
 
 
 def test_the_command_compares_and_shows():
-    words = ["simulate", "--jobs", "150", "--workers", "4", "--against-all", "--deadlines"]
+    """A goal that is missed is shown, and the command has done its work all the same."""
+    words = ["simulate", "--jobs", "75", "--workers", "4", "--load-seconds", "60", "--against-all", "--deadlines"]
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output
-    for word in ("ours", "fifo", "priority-fifo", "queue-per-checkpoint", "loads per 1000 pictures", "promises kept", "verdict"):
+    for word in ("ours", "fifo", "priority-fifo", "queue-per-checkpoint", "loads per 1000 pictures", "promises kept", "MISSED"):
         assert word in answer.output
 
 

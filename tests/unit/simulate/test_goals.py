@@ -38,6 +38,12 @@ def test_what_is_lost_or_doubled_is_said(fifo):
     assert (found["pictures lost"], found["pictures doubled"]) == (False, False)
 
 
+def test_no_figure_is_rounded_up_to_its_goal(fifo):
+    found = {goal.name: goal for goal in goals(SMALL, replace(fifo, ninety=1000.0), References(fifo, replace(fifo, ninety=949.9)))}
+    throughput = found["percent of the throughput without loads"]
+    assert (throughput.seen, throughput.bound, throughput.met) == (94.9, 95.0, False)
+
+
 def test_where_every_checkpoint_fits_the_card_loads_are_no_goal(fifo):
     assert "times fewer loads than fifo" not in verdicts(replace(SMALL, checkpoints=2, vram=2), fifo, fifo)
 
