@@ -27,10 +27,16 @@ pytestmark = pytest.mark.drill
 SOURCE = Path(__file__).resolve().parents[2] / "infra" / "nginx"
 TRUSTING = ssl.create_default_context()
 TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
+# What is written piece by piece: the first piece, then one of two of the same length.
+FIRST, LAST, STUCK = b"the first picture, ", b"the last", b"too late"
+HEARD = threading.Event()
 
 
 class Echo(BaseHTTPRequestHandler):
     def do_GET(self):
+        if "piecemeal" in self.path:
+            self.answer_in_pieces()
+            return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body = json.dumps({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}}).encode()
         self.send_response(200)
@@ -39,6 +45,14 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_POST = do_GET  # noqa: N815 - the names are the standard library's
+
+    def answer_in_pieces(self):
+        """The second piece says whether the client had the first one by then."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(FIRST + LAST)))
+        self.end_headers()
+        self.wfile.write(FIRST)
+        self.wfile.write(LAST if HEARD.wait(5) else STUCK)
 
     def log_message(self, *_):
         pass
@@ -152,6 +166,18 @@ def test_links_to_pictures_keep_their_host_and_query_and_only_read(door, config)
     assert seen["host"] == f"127.0.0.1:{config[1]['9443']}"
     assert door("/factory/t/p/x.png", "9443", data=b"x")[0] == 403
     assert door("/other-bucket/x", "9443")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["batches/piecemeal/archive.zip", "batches/piecemeal/manifest.csv", "batches/piecemeal/manifest.jsonl", "audit/export?piecemeal"],
+)
+def test_files_of_any_length_are_handed_on_as_they_are_written(door, config, path):
+    HEARD.clear()
+    with urllib.request.urlopen(f"https://127.0.0.1:{config[1]['8443']}/api/v1/{path}", context=TRUSTING, timeout=20) as answer:
+        assert answer.read(len(FIRST)) == FIRST
+        HEARD.set()
+        assert answer.read() == LAST, "it was held back until it was whole"
 
 
 def test_signatures_of_links_are_not_logged(door, config):
