@@ -8,43 +8,61 @@ from __future__ import annotations
 
 import re
 
-from factory.postprocess.normalize import Normalized, is_ideograph
+from factory.postprocess.normalize import Normalized, Offsets, is_ideograph
 
 LEET = str.maketrans("013457", "oieast")
 LONGEST_GAP = 4
 # What also stands between words of honest text; any other separator between two ideographs is there to hide.
 HONEST_SEPARATORS = frozenset(" ,.;:!?()、。·/&+\"'“”‘’「」『』《》")
-SEPARATORS = re.compile(r"[\W_]+")
+# Not [\W_]+: a pattern that begins with one set skips to its characters, any other is tried at each.
+SEPARATORS = re.compile(r"[\W_][\W_]*")
 # Digits stand for letters only beside letters; a word that is neither so nor has a letter three times in a row is as it was meant.
-HIDING = re.compile(r"[a-z][0-9]|[0-9][a-z]|([a-z])\1\1")
+MIXED = re.compile(r"[0-9](?:(?=[a-z])|(?<=[a-z].))")
+TRIPLED = re.compile(r"([a-z])\1\1")
 WORD = re.compile(r"[0-9]*[a-z][0-9a-z]*")
 REPEATED = re.compile(r"(.)\1\1+")
+Run = tuple[int, int, bool]
 
 
 def fold(plain: Normalized) -> Normalized:
     """Offsets still point into the original; `gaps` keep what was squashed."""
     text = plain.text
     pieces: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
+    runs: list[Run] = []
     gaps: dict[int, str] = {}
-    at = 0
+    at = length = 0
     for run in SEPARATORS.finditer(text):
         begin, end = run.span()
         pieces.append(text[at:begin])
-        starts += plain.starts[at:begin]
-        ends += plain.ends[at:begin]
-        if begin > 0 and end < len(text) and end - begin <= LONGEST_GAP and joins(text, begin, end):
-            gaps[len(starts)] = text[begin:end]
+        length += begin - at
+        squashed = begin > 0 and end < len(text) and end - begin <= LONGEST_GAP and joins(text, begin, end)
+        if squashed:
+            gaps[length] = text[begin:end]
         else:
             pieces.append(" ")
-            starts.append(plain.starts[begin])
-            ends.append(plain.ends[end - 1])
+            length += 1
+        runs.append((begin, end, squashed))
         at = end
     pieces.append(text[at:])
-    starts += plain.starts[at:]
-    ends += plain.ends[at:]
-    return unhide(Normalized("".join(pieces), starts, ends, gaps))
+    return unhide(Normalized("".join(pieces), lambda: offsets_without(plain, runs), gaps))
+
+
+def offsets_without(plain: Normalized, runs: list[Run]) -> Offsets:
+    """Those of `plain`, each of the runs of separators squashed or made one space."""
+    before, after = plain.starts, plain.ends
+    starts: list[int] = []
+    ends: list[int] = []
+    at = 0
+    for begin, end, squashed in runs:
+        starts += before[at:begin]
+        ends += after[at:begin]
+        if not squashed:
+            starts.append(before[begin])
+            ends.append(after[end - 1])
+        at = end
+    starts += before[at:]
+    ends += after[at:]
+    return starts, ends
 
 
 def joins(text: str, start: int, end: int) -> bool:
@@ -64,11 +82,11 @@ def is_word(character: str) -> bool:
 
 def unhide(folded: Normalized) -> Normalized:
     """In each Latin word: digits become the letters they stand for, then three or more of one letter become one."""
-    if not HIDING.search(folded.text):
+    if not (MIXED.search(folded.text) or TRIPLED.search(folded.text)):
         return folded
     text = WORD.sub(lambda word: word[0].translate(LEET), folded.text)
     kept: list[int] = []
-    ends = list(folded.ends)
+    starts, ends = folded.starts, list(folded.ends)
     at = 0
     for word in WORD.finditer(text):
         for run in REPEATED.finditer(text, *word.span()):
@@ -76,14 +94,15 @@ def unhide(folded: Normalized) -> Normalized:
             ends[run.start()] = ends[run.end() - 1]
             at = run.end()
     kept += range(at, len(text))
-    return pick(Normalized(text, folded.starts, ends, folded.gaps), kept)
+    return pick(Normalized(text, lambda: (starts, ends), folded.gaps), kept)
 
 
 def pick(where: Normalized, kept: list[int]) -> Normalized:
     """Only the characters at the positions `kept`."""
     gaps = {new: where.gaps[old] for new, old in enumerate(kept) if old in where.gaps} if where.gaps else {}
     text = "".join([where.text[at] for at in kept])
-    return Normalized(text, [where.starts[at] for at in kept], [where.ends[at] for at in kept], gaps)
+    starts, ends = where.starts, where.ends
+    return Normalized(text, lambda: ([starts[at] for at in kept], [ends[at] for at in kept]), gaps)
 
 
 def is_doubtful(folded: Normalized, start: int, end: int) -> bool:

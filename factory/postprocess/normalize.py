@@ -6,37 +6,52 @@ Undoes spellings that mean the same text: NFKC, letter case, traditional charact
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from opencc import OpenCC
 
 from factory.postprocess.homoglyphs import HOMOGLYPHS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # Letters without width or ink that Unicode does not file under format characters: Hangul fillers, a braille blank.
 INVISIBLE = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Mn", "Me", "Cs", "Co"})
 IDEOGRAPHS = ((0x3400, 0xA000), (0x20000, 0x323B0))
 MOST_REMEMBERED = 65_536
+Offsets = tuple[Sequence[int], Sequence[int]]
 
 
 class Normalized:
-    """`text` for matching: text[i] came from original[starts[i]:ends[i]]; `gaps[i]` is what was squashed before it, where anything was."""
+    """`text` for matching: text[i] came from original[starts[i]:ends[i]]; `gaps[i]` is what was squashed before it, where anything was.
 
-    __slots__ = ("ends", "gaps", "starts", "text")
+    `offsets` gives starts and ends. It is asked when something was found: in most prompts nothing is.
+    """
 
-    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int], gaps: Mapping[int, str] | None = None) -> None:
+    __slots__ = ("_known", "_offsets", "gaps", "text")
+
+    def __init__(self, text: str, offsets: Callable[[], Offsets], gaps: Mapping[int, str] | None = None) -> None:
         self.text = text
-        self.starts = starts
-        self.ends = ends
         self.gaps = gaps or {}
+        self._offsets = offsets
+        self._known: Offsets | None = None
+
+    @property
+    def starts(self) -> Sequence[int]:
+        return self._both()[0]
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return self._both()[1]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original (start, end) of text[start:end], which must not be empty."""
-        return self.starts[start], self.ends[end - 1]
+        starts, ends = self._both()
+        return starts[start], ends[end - 1]
+
+    def _both(self) -> Offsets:
+        if self._known is None:
+            self._known = self._offsets()
+        return self._known
 
 
 def is_ideograph(character: str) -> bool:
@@ -80,10 +95,10 @@ REMEMBERED = Remembered()
 
 def normalize(text: str) -> Normalized:
     """Runs of white space become one space."""
-    parts = [REMEMBERED[character] for character in text]
+    parts = list(map(REMEMBERED.__getitem__, text))
     joined = "".join(parts)
-    if len(joined) == len(parts) and "" not in parts and "  " not in joined:
-        return Normalized(joined, range(len(text)), range(1, len(text) + 1))
+    if len(joined) == len(parts) and all(parts) and "  " not in joined:
+        return Normalized(joined, lambda: (range(len(text)), range(1, len(text) + 1)))
     new: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -95,4 +110,4 @@ def normalize(text: str) -> Normalized:
                 new.append(character)
                 starts.append(at)
                 ends.append(at + 1)
-    return Normalized("".join(new), starts, ends)
+    return Normalized("".join(new), lambda: (starts, ends))

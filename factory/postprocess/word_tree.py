@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 SHORTEST_SPELLED = 3
+LATIN = re.compile(r"[a-z][a-z]*")  # not [a-z]+: see SEPARATORS
 
 
 class Owner(NamedTuple):
@@ -37,14 +38,18 @@ class WordTree:
 
     def __init__(self, words: Iterable[tuple[str, Owner]]) -> None:
         self._root = Node()
+        openings: set[str] = set()
         for word, owner in words:
+            if opening := LATIN.match(word):
+                openings.add(opening[0])
             node = self._root
             for character in word:
                 node = node.next.setdefault(character, Node())
             if owner not in node.owners:
                 node.owners.append(owner)
+        self._openings = frozenset(openings)
         # Two patterns: one skips to the characters that words begin with, the other looks at Latin letters only where no Latin letter is before.
-        latin = [first for first in self._root.next if first.isascii() and first.isalpha()]
+        latin = [first for first in self._root.next if "a" <= first <= "z"]
         self._latin = re.compile(f"(?<![a-z])(?:{self._heads(latin)})")
         self._others = re.compile(self._heads([first for first in self._root.next if first not in latin]))
 
@@ -53,7 +58,8 @@ class WordTree:
 
     def find(self, where: Normalized) -> Iterator[tuple[Owner, int, int]]:
         """Every (owner, start, end), overlapping ones too; a word that begins or ends with a Latin letter must stand alone there."""
-        starts = [match.start() for heads in (self._latin, self._others) for match in heads.finditer(where.text)]
+        starts = self._latin_starts(where)
+        starts += [match.start() for match in self._others.finditer(where.text)]
         # Beside a gap a Latin word may begin within letters: "a s-e-x".
         starts += [at - back for at in where.gaps for back in (0, 1) if where.text[at - back].isascii()]
         for start in starts:
@@ -63,6 +69,12 @@ class WordTree:
                 if glued(where, start, start + 1, latin=latin, spelled=spelled) or glued(where, end, end - 1, latin=latin, spelled=spelled):
                     continue
                 yield owner, start, end
+
+    def _latin_starts(self, where: Normalized) -> list[int]:
+        """Where no letters were squashed together a Latin word stands alone, so what it opens with is a whole word of the text."""
+        if any(where.text[at].isascii() for at in where.gaps):
+            return [match.start() for match in self._latin.finditer(where.text)]
+        return [match.start() for match in LATIN.finditer(where.text) if match[0] in self._openings]
 
     def _from(self, text: str, start: int) -> Iterator[tuple[Owner, int]]:
         node = self._root

@@ -66,7 +66,7 @@ def test_what_is_no_picture_is_refused(pixels):
 
 
 def test_other_threads_run_while_it_encodes():
-    """With the GIL held through one encode, the other thread would get nothing done in it."""
+    """With the GIL held through one encode, the other thread would get nothing done in it, however often it is tried."""
     pixels = make_pixels(2048, 2048)
     ticks = []
     done = threading.Event()
@@ -76,12 +76,17 @@ def test_other_threads_run_while_it_encodes():
             ticks.append(time.perf_counter())
             time.sleep(0.0005)
 
+    def ticks_in_one_encode():
+        started = time.perf_counter()
+        encode_png(pixels)
+        ended = time.perf_counter()
+        return len([t for t in ticks if started < t < ended])
+
     thread = threading.Thread(target=tick)
     thread.start()
-    started = time.perf_counter()
-    encode_png(pixels)
-    ended = time.perf_counter()
-    done.set()
-    thread.join()
-    inside = [t for t in ticks if started < t < ended]
-    assert len(inside) >= 5
+    try:
+        # On a busy machine the other thread may wait for a core instead.
+        assert any(ticks_in_one_encode() >= 5 for _ in range(10))
+    finally:
+        done.set()
+        thread.join()
