@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from factory.cli.exit_codes import Failed
-from factory.cli.output import Json, print_json, print_table, status
+from factory.cli.output import Json, count, print_json, print_table, status
 
 
 def watch(batches: Annotated[list[str], typer.Argument(help="Batch ids, ours or yours.")], *, as_json: Json = False) -> None:
-    """Show batches as they are drawn; exits 1 when a picture of them was not delivered."""
+    """Show batches as they are drawn; exits 1 when a row of them was refused or a picture not delivered."""
     from factory.cli.client import connect
     from factory.cli.progress import follow
 
@@ -21,7 +21,7 @@ def watch(batches: Annotated[list[str], typer.Argument(help="Batch ids, ours or 
 
 
 def report(batches: list[dict[str, Any]], *, as_json: bool) -> None:
-    """Print how batches ended. Raises Failed unless all their pictures were delivered."""
+    """Print how batches ended. Raises Failed unless every row of their orders was delivered."""
     from factory.cli.progress import troubles
 
     if as_json:
@@ -44,10 +44,12 @@ def report(batches: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _hint(batch: dict[str, Any]) -> str:
-    """How a batch ended, and the command that lists what it owes."""
+    """What a batch owes, and the commands that list it."""
     from factory.cli.progress import ENDED_BADLY, troubles
 
-    options = "".join(f" --status {name}" for name in ENDED_BADLY if batch["counts"].get(name))
-    if not options:
-        return f"batch {batch['id']} is {batch['status']}"
-    return f"{troubles(batch)}, see `factory jobs list --batch {batch['id']}{options}`"
+    hints = []
+    if options := "".join(f" --status {name}" for name in ENDED_BADLY if batch["counts"].get(name)):
+        hints.append(f"{troubles(batch)}, see `factory jobs list --batch {batch['id']}{options}`")
+    if refused := batch["rows_refused"]:
+        hints.append(f"{count(refused, 'row')} refused, see `factory batches manifest {batch['id']}`")
+    return "; ".join(hints) or f"batch {batch['id']} is {batch['status']}"

@@ -71,7 +71,7 @@ def describe_event(event: Any, public_url: str) -> dict[str, Any]:
         "attempt": event.attempt,
     }
     if isinstance(counts := event.detail.get("counts"), dict):
-        data["counts"] = counts
+        data |= {"counts": counts, "rows_refused": event.detail.get("refused", 0)}
     return told(names_of(event)[0], event.at, data | {"links": _links(event, public_url)})
 
 

@@ -76,6 +76,7 @@ def _end(session: Session, batch_id: uuid.UUID, now: ColumnElement[Any]) -> bool
         return False
     session.execute(update(Batch).where(Batch.id == batch_id).values(ended_at=now, paused_at=null()))
     counts = count_jobs(session, batch_id)
-    detail = {"status": status_of(counts), "counts": counts, "accepted": batch.rows_accepted, "refused": batch.rows_refused}
+    status = status_of(counts, batch.rows_refused)
+    detail = {"status": status, "counts": counts, "accepted": batch.rows_accepted, "refused": batch.rows_refused}
     log_event(session, now=now, tenant=batch.tenant, actor=UPKEEP, action=AuditAction.BATCH_ENDED, batch_id=batch_id, detail=detail)
     return True

@@ -1,22 +1,30 @@
-"""manifest: what became of each row of a batch, in the order of its rows, while it runs or after."""
+"""manifest: what became of each row of an order, in the order of its rows, while it runs or after; refused rows too."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select, tuple_
 
 from factory.db import Database
 from factory.domain.asset import Asset
+from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.storage.naming import file_name
 
 PAGE = 500
+# A row without its `url`, and its picture if it is delivered and still kept.
+Line = tuple[dict[str, Any], Asset | None]
 OF_THE_ORDER = ("slot", "locale", "candidate")
 DELIVERED = JobStatus.SUCCEEDED.value
+# No status of a job: no job was made of such a row.
+REFUSED = "refused"
 # Of a reused picture the asset belongs to the job that was drawn.
 PICTURE = and_(Asset.job_id == func.coalesce(Job.twin_id, Job.id), Job.status == DELIVERED)
 ROWS: Any = (
@@ -61,8 +69,15 @@ COLUMNS = [
 ]
 
 
-def manifest_rows(db: Database, *, batch_id: uuid.UUID) -> Iterator[tuple[dict[str, Any], Asset | None]]:
-    """Each row of the batch without its `url`, and its picture if it is delivered and still kept.
+def manifest_rows(db: Database, *, batch_id: uuid.UUID) -> Iterator[Line]:
+    """Each row of the batch, and where it stood in the order each that was refused, as far as the batch keeps their errors."""
+    with db.transaction() as session:
+        errors = session.scalars(select(Batch.row_errors).where(Batch.id == batch_id)).one()
+    yield from merge(_taken(db, batch_id), _refused(errors), key=lambda line: line[0]["row"])
+
+
+def _taken(db: Database, batch_id: uuid.UUID) -> Iterator[Line]:
+    """Those that became jobs.
 
     A row is read whole at one moment; a page at a time, so that no transaction stays open while the reader is slow, and memory
     stays flat. Of a row that was retried only the newest job counts.
@@ -78,6 +93,19 @@ def manifest_rows(db: Database, *, batch_id: uuid.UUID) -> Iterator[tuple[dict[s
         # The first condition is for the index, which does not hold the id.
         last = page[-1]
         after = [Job.row_no >= last.row_no, tuple_(Job.row_no, Job.id) > (last.row_no, last.id)]
+
+
+def _refused(errors: Iterable[dict[str, Any]]) -> Iterator[Line]:
+    """One line for each row, however much is wrong with it. Errors come as they were found, not by row."""
+    of_row = itemgetter("row")
+    for number, found in groupby(sorted(errors, key=of_row), key=of_row):
+        reasons = dict.fromkeys(map(_error, found))  # the cells of a catalogue's row may all say the same
+        yield {**dict.fromkeys(COLUMNS), "row": number, "status": REFUSED, "reason": "; ".join(reasons)}, None
+
+
+def _error(error: dict[str, Any]) -> str:
+    where = f" (column {error['column']}, cell {error['cell']})" if "column" in error else ""
+    return f"{error['code']}: {error['detail']}{where}"
 
 
 def _told(row: Row[Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ STATUSES = {
     "queued": ("排队", "Waiting"),
     "running": ("进行中", "Running"),
 }
-FIELDS = {"external_id": ("编号", "Your id"), "sku": ("SKU", "SKU"), "id": ("ID", "ID")}
+FIELDS = {"rows_refused": ("未受理行", "Rows refused"), "external_id": ("编号", "Your id"), "sku": ("SKU", "SKU"), "id": ("ID", "ID")}
 
 
 class Tone(StrEnum):

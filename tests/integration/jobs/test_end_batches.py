@@ -16,6 +16,8 @@ from factory.jobs import end_batches as module
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.end_batches import end_batches, reopen
+from factory.jobs.find_batches import find_batch, list_batches
+from factory.jobs.label_filter import LabelFilter
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from tests.integration.canceling import cancel_batch
 from tests.integration.jobs.books import Clock, finished, submit_rows, take
@@ -71,6 +73,24 @@ def test_the_final_status_is_what_the_jobs_say(
         cancel_batch(db, tenant=caller.tenant, batch_id=batch_id, actor=ACTOR)
     assert end_batches(db) == 1
     assert [detail["status"] for detail in ended(sql)] == [status]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "canceled", "status"),
+    [([True, True], False, "partially_completed"), ([False, False], False, "failed"), ([], True, "canceled")],
+)
+def test_a_batch_with_a_refused_row_is_never_completed(
+    outcomes: list[bool], canceled: bool, status: str, db: Database, caller: Caller, sql: psycopg.Connection
+) -> None:
+    batch_id = submit_rows(db, caller, [{}, {"width": 500}, {}])
+    assert find_batch(db, tenant=caller.tenant, name=str(batch_id)).status == "queued"
+    draw(db, outcomes)
+    if canceled:
+        cancel_batch(db, tenant=caller.tenant, batch_id=batch_id, actor=ACTOR)
+    assert end_batches(db) == 1
+    assert [(detail["status"], detail["accepted"], detail["refused"]) for detail in ended(sql)] == [(status, 2, 1)]
+    assert find_batch(db, tenant=caller.tenant, name=str(batch_id)).status == status
+    assert [found.status for found in list_batches(db, tenant=caller.tenant, wanted=LabelFilter())] == [status]
 
 
 def test_many_at_once_and_the_open_ones_stay(

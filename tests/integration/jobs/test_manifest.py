@@ -19,7 +19,7 @@ from factory.jobs.find_batches import find_batch
 from factory.jobs.manifest import COLUMNS, manifest_rows
 from factory.jobs.prepare_retry import RetryWish, prepare_retry
 from factory.jobs.retry_batch import retry_batch
-from tests.integration.jobs.books import ADMISSION, NOON, finished, submit_rows, take
+from tests.integration.jobs.books import ADMISSION, NOON, finished, submit, submit_rows, take
 
 
 def read(db: Database, batch_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -87,6 +87,34 @@ def test_reasons_of_what_is_not_there(db: Database, caller: Caller, sql: psycopg
     assert reasons[0].startswith("bad_picture: The engine drew")
     assert reasons[1].startswith("refused: ")
     assert reasons[2:] == ["on hold: paused", None]
+
+
+def found_wrong(side: str, given: int, nearest: int) -> str:
+    return f"size_not_multiple_of_16: {side} {given} must be a multiple of 16; try {nearest}"
+
+
+def test_a_refused_row_stands_in_its_place_in_one_line(db: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE", 1)
+    submit(db, caller, external_id="po-1", project="spring")
+    # The first row's error is found last.
+    rows: list[dict[str, Any]] = [{"external_id": "po-1"}, {}, {"width": 500, "height": 70}, {}, {"width": 500}]
+    batch_id = submit_rows(db, caller, rows)
+    lines = list(manifest_rows(db, batch_id=batch_id))
+    found = [line for line, _ in lines]
+    assert [line["row"] for line in found] == [1, 2, 3, 4, 5]
+    assert [line["status"] for line in found] == ["refused", "queued", "refused", "queued", "refused"]
+    assert [asset for _, asset in lines] == [None] * 5
+    assert found[0]["reason"].startswith("external_id_taken: ")
+    reasons = [found_wrong("width", 500, 496), found_wrong("height", 70, 64)]
+    said = {name: value for name, value in found[2].items() if value is not None}
+    assert said == {"row": 3, "status": "refused", "reason": "; ".join(reasons)}
+    assert all({*line, "url"} == set(COLUMNS) for line in found)
+
+
+def test_a_row_with_the_same_error_twice_says_it_once(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    batch_id = submit_rows(db, caller, [{}, {"width": 500}])
+    sql.execute("UPDATE batches SET row_errors = row_errors || row_errors")
+    assert [line["reason"] for line in read(db, batch_id)] == [None, found_wrong("width", 500, 496)]
 
 
 def test_a_retried_row_stands_there_once(db: Database, caller: Caller) -> None:

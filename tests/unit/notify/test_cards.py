@@ -122,6 +122,13 @@ def test_every_event_has_a_title_and_long_values_are_cut():
         assert max(len(row.value) for row in card.rows) <= 60
 
 
+def test_rows_refused_when_ordering_are_on_the_card():
+    card = card_of({**EVENT, "data": {**EVENT["data"], "rows_refused": 2}})
+    assert [row.value for row in card.rows if row.english == "Rows refused"] == ["2"]
+    none = card_of({**EVENT, "data": {**EVENT["data"], "rows_refused": 0}})
+    assert none.rows == card_of(EVENT).rows
+
+
 def test_robots_have_secrets_of_their_own_kind():
     open_notifier("feishu").check_secret(FEISHU_SECRET)
     open_notifier("dingtalk").check_secret(DINGTALK_SECRET)
