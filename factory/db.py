@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -85,3 +86,10 @@ def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[t
     except psycopg.IntegrityError as fault:
         raise IntegrityError("COPY", None, fault) from fault
     return count
+
+
+@lru_cache(maxsize=1024)
+def text_array(items: tuple[str, ...]) -> str:
+    """An array of texts as Postgres writes it."""
+    quoted = (item.replace("\\", "\\\\").replace('"', '\\"') for item in items)
+    return "{" + ",".join(f'"{item}"' for item in quoted) + "}"

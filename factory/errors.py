@@ -123,13 +123,13 @@ class Permanent(FactoryError):
 
 
 class BadCheckpoint(Permanent):
-    """The checkpoint is missing, incomplete, or not the file that was ordered."""
+    """The checkpoint is incomplete, or not the files that were ordered."""
 
     code = "bad_checkpoint"
 
 
 class BadLora(Permanent):
-    """The LoRA is missing, does not fit the checkpoint, or is not the file that was ordered."""
+    """The LoRA does not fit the checkpoint, or is not the file that was ordered."""
 
     code = "bad_lora"
 

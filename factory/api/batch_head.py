@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from factory.api.columns import NAMED_PAIRS, mapping_problems, name_each
 from factory.api.field_problems import field_problems
 from factory.api.rows import unstorable
+from factory.domain.expiry import Seconds, not_both
 from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, SAFE_NAME, TEMPLATE_REFERENCE, Short, Tag
 from factory.domain.moment import Moment
 from factory.domain.status import Priority
@@ -38,7 +39,9 @@ class BatchHead(BaseModel):
     vars: dict[Tag, str | int | float | bool] = Field(default_factory=dict, max_length=64)
     priority: Priority | None = None
     not_before: Moment | None = None
-    deadline: Moment | None = None
+    deadline: Moment | None = Field(None, description="of the whole order; the reply says whether it is likely to be kept: `deadline_kept`")
+    expires_in: Seconds | None = Field(None, description="seconds after it was taken, for rows that do not say when they end as `expired`")
+    expires_at: Moment | None = Field(None, description="the same as a moment; not beside `expires_in`")
     reuse: bool = Field(True, description="deliver a finished picture of the same spec again instead of drawing it anew")
     retention: str = "standard"
     map: dict[Header, Header] = Field(default_factory=dict, max_length=200, description="header → field, metadata.NAME, vars.NAME or -")
@@ -53,6 +56,11 @@ class BatchHead(BaseModel):
             raise ValueError(f"must be one of {', '.join(RETENTION)}")
         return name
 
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        not_both(self.expires_at, self.expires_in)
+        return self
+
     def as_order(self) -> BatchOrder:
         return BatchOrder(
             self.project,
@@ -65,6 +73,8 @@ class BatchHead(BaseModel):
             priority=self.priority,
             not_before=self.not_before,
             deadline=self.deadline,
+            expires_at=self.expires_at,
+            expires_in=self.expires_in,
             template=self.template,
             reuse=self.reuse,
             retention=self.retention,

@@ -15,7 +15,7 @@ from factory.api.answers import Json
 from factory.api.batch_head import head_from_pairs
 from factory.api.body import Spooled
 from factory.api.cursors import read_number, read_uuid
-from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
+from factory.api.deps import Admit, Config, Db, Reader, Ring, To, Writer
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
 from factory.api.order_batch import order_batch
@@ -30,6 +30,7 @@ from factory.jobs.answer_once import Answer
 from factory.jobs.cancel import CancelReceipt, cancel_batch
 from factory.jobs.find_batches import batch_in, find_batch, list_batches
 from factory.jobs.find_jobs import list_jobs
+from factory.jobs.opening_hours import opening_hours
 from factory.jobs.read_audit import AuditFilter, list_events
 
 router = APIRouter(prefix="/api/v1/batches", tags=["batches"])
@@ -39,15 +40,28 @@ DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind: {} fo
 
 @router.post("", status_code=202, openapi_extra=DOC)
 async def post_batch(
-    request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
+    request: Request,
+    caller: Writer,
+    body: Spooled,
+    db: Db,
+    admission: Admit,
+    links: To,
+    ring: Ring,
+    key: Key,
+    patience: Patience,
+    settings: Config,
 ) -> Response:
-    """A JSON list, `{"rows": […]}`, NDJSON, CSV or XLSX; what the order says of itself in the address, the object or the form."""
+    """A JSON list, `{"rows": […]}`, NDJSON, CSV or XLSX; what the order says of itself in the address, the object or the form.
+
+    The reply says in `deadline_kept` whether its `deadline` is likely to be kept; null where nothing can be said of it.
+    """
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
 
     def order() -> Answer:
         upload = read_upload(body)
         once = Once(caller.tenant, key, request_hash(request, upload.sha256))
-        answer = order_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once)
+        hours = opening_hours(settings.offpeak_windows, settings.timezone)
+        answer = order_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once, hours)
         if not answer.replayed:
             ring(int(answer.body["counts"]["queued"]))
         return answer

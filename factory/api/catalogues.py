@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -21,6 +21,7 @@ from factory.api.columns import Warnings
 from factory.api.deps import Admit, Config, Db, Ring, To, Writer
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, order_once, request_hash
+from factory.api.price_order import price_order
 from factory.api.read_catalogue import KINDS, SentCatalogue, read_catalogue
 from factory.api.rows import read_order
 from factory.api.uploads import KINDS as KINDS_OF_ORDERS
@@ -30,12 +31,10 @@ from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
-from factory.jobs.apply_catalogue import Prepared, apply_catalogue, prepare_catalogue
+from factory.jobs.apply_catalogue import Prepared, apply_catalogue, as_order, prepare_catalogue
 from factory.jobs.find_batches import batch_in
 from factory.jobs.match_twins import count_reused
-from factory.jobs.opening_hours import opening_hours
-from factory.jobs.plan_catalogue import CellState, Plan, PlannedCell, plan_catalogue
-from factory.jobs.quote import Quote, quote_order
+from factory.jobs.plan_catalogue import CellState, Plan, PlannedCell
 from factory.jobs.templates import template_finder
 
 router = APIRouter(prefix="/api/v1", tags=["catalogues"])
@@ -45,15 +44,18 @@ QUOTE_DOC: dict[str, Any] = {"requestBody": {"required": True, "content": {kind:
 
 
 @router.post("/catalogues/plan", openapi_extra=DOC)
-async def post_plan(caller: Writer, body: Spooled, db: Db, admission: Admit) -> Response:
-    """What of the catalogue is present, in work, missing, stale or blocked. Nothing is ordered."""
+async def post_plan(caller: Writer, body: Spooled, db: Db, admission: Admit, settings: Config) -> Response:
+    """What is present, in work, missing, stale or blocked, and a quote of what an apply would order. Nothing is ordered."""
 
     def plan() -> dict[str, Any]:
         sent = read_catalogue(body)
         by = _admission(db, caller, admission, sent.catalogue, keep=False)
         rows = sent.rows(by.templates)
-        found = plan_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
-        return _plan(found, sent.catalogue, sent.warnings)
+        lacking = prepare_catalogue(db, tenant=caller.tenant, catalogue=sent.catalogue, rows=rows, admission=by, read=read_order)
+        how: dict[str, Any] = {"order": as_order(sent.catalogue), "prepared": lacking.batch, "max_queued": by.limits.max_queued}
+        quote = price_order(db, settings, tenant=caller.tenant, **how) if lacking.batch.rows else None
+        seconds = quote["gpu_seconds"] if quote else 0.0  # of equal cells one is drawn
+        return _plan(lacking.plan, sent.catalogue, sent.warnings) | {"gpu_seconds": seconds, "quote": quote}
 
     return Json(await run_in_threadpool(plan))
 
@@ -104,7 +106,11 @@ def _act(caller: Caller, sent: SentCatalogue, lacking: Prepared, links: Links, o
             return Answer(200, body)
         found = batch_in(session, tenant=caller.tenant, name=str(applied.batch_id), now=now)
         reused = count_reused(session, applied.batch_id)
-        body |= {"reused": reused.reused, "gpu_seconds_saved": round(reused.gpu_seconds, 3)}
+        body |= {
+            "gpu_seconds": round(max(0.0, lacking.plan.gpu_seconds - reused.gpu_seconds), 3),
+            "gpu_seconds_saved": round(reused.gpu_seconds, 3),
+            "reused": reused.reused,
+        }
         return Answer(202, body | {"batch": represent.batch(found, links)})
 
     return act
@@ -144,30 +150,7 @@ async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, ad
     def quote() -> dict[str, Any]:
         upload = read_upload(body)
         checked = check_upload(db, caller, admission, upload, head_from_pairs(pairs), keep=False)
-        order = checked.head.as_order()
-        most = checked.max_queued
-        hours = opening_hours(settings.offpeak_windows, settings.timezone)
-        found = quote_order(db, tenant=caller.tenant, order=order, prepared=checked.prepared, max_queued=most, opens_at=hours)
-        kept = found.finish.p90 <= order.deadline if found.finish and order.deadline else None
-        price = _price(found, settings.cny_per_gpu_hour)
-        return _quote(found) | price | {"deadline": represent.plain(order.deadline), "deadline_kept": kept, "warnings": upload.warnings}
+        how: dict[str, Any] = {"order": checked.head.as_order(), "prepared": checked.prepared, "max_queued": checked.max_queued}
+        return price_order(db, settings, tenant=caller.tenant, **how) | {"warnings": upload.warnings}
 
     return Json(await run_in_threadpool(quote))
-
-
-def _quote(found: Quote) -> dict[str, Any]:
-    finish = {name: represent.plain(moment) for name, moment in asdict(found.finish).items()} if found.finish else None
-    plain = ("images", "to_draw", "duplicates", "reused", "rows_blocked", "blocked", "workers")
-    return {
-        "object": "quote",
-        **{name: getattr(found, name) for name in plain},
-        "gpu_seconds": round(found.gpu_seconds, 3),
-        "gpu_seconds_saved": round(found.gpu_seconds_saved, 3),
-        "queue_room": found.room,
-        "finish": finish,
-        "finish_unknown": found.unknown,
-    }
-
-
-def _price(found: Quote, per_hour: float) -> dict[str, Any]:
-    return {"cost": round(found.gpu_seconds / 3600 * per_hour, 2), "currency": "CNY", "per_gpu_hour": per_hour}

@@ -36,7 +36,7 @@ Bom = Annotated[bool, Query(description="begin with the mark that Excel needs to
 
 @router.get("/{name}/manifest.csv")
 def get_manifest_csv(name: Name, caller: Reader, db: Db, links: To, seconds: Seconds = None, bom: Bom = False) -> Response:  # noqa: FBT002
-    """A row for each row of the order that was taken; no cell is taken for a formula."""
+    """A row for each row of the order, refused ones too as far as `row_errors` names them; no cell is taken for a formula."""
     batch = _batch(db, caller, name)
     return _stream(_csv(_linked(db, batch, _link(links, seconds)), bom=bom), batch, "manifest", "csv", "text/csv; charset=utf-8")
 

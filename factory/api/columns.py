@@ -40,6 +40,7 @@ ALIASES = {
     "优先级": "priority",
     "最早时间": "not_before",
     "截止时间": "deadline",
+    "订单过期时间": "expires_at",
 }
 NAMED_PAIRS = ("metadata", "vars")
 FIELDS = frozenset(JobOrder.model_fields) - {*NAMED_PAIRS}

@@ -30,6 +30,7 @@ from factory.domain.status import TERMINAL
 from factory.jobs.answer_once import Answer
 from factory.jobs.cancel import CancelReceipt, cancel_job
 from factory.jobs.find_jobs import find_job, find_own_job, job_in, list_jobs
+from factory.jobs.opening_hours import opening_hours
 from factory.jobs.read_audit import AuditFilter, list_events
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
@@ -47,7 +48,10 @@ DOC: dict[str, Any] = {
 async def post_job(
     request: Request, caller: Writer, body: Small, db: Db, admission: Admit, links: To, ring: Ring, key: Key, patience: Patience
 ) -> Response:
-    """Order one picture. 202 once it is committed; with `wait`, 200 when it has ended in time."""
+    """Order one picture. 202 once it is committed; with `wait`, 200 when it has ended in time.
+
+    The reply to an order with a `deadline` says in `deadline_kept` whether it is likely to be kept; null where nothing can be said of it.
+    """
     return await _order(request, body, caller, db, admission, links, ring, key, patience)
 
 
@@ -83,7 +87,9 @@ async def _order(
     once = Once(caller.tenant, key, request_hash(request, hashlib.sha256(body).hexdigest()))
 
     def order() -> Answer:
-        answer = order_job(db, caller, admission, links, read_job(body, external_id=external_id), once, request.app.state.queue_memory)
+        state = request.app.state
+        hours = opening_hours(state.settings.offpeak_windows, state.settings.timezone)
+        answer = order_job(db, caller, admission, links, read_job(body, external_id=external_id), once, state.queue_memory, hours)
         if not answer.replayed:
             ring(1)
         return answer

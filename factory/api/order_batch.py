@@ -13,6 +13,7 @@ from factory.api.batch_head import BatchHead
 from factory.api.check_upload import CheckedUpload, check_upload
 from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
+from factory.api.rate_limits import limit_headers
 from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.caller import Caller
@@ -21,11 +22,21 @@ from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.column_mappings import save_mapping
 from factory.jobs.find_batches import batch_in, find_own_batch
+from factory.jobs.opening_hours import OpensAt
+from factory.jobs.quote import quote_order
+from factory.jobs.require_room import room_left
 from factory.jobs.submit_batch import submit_batch
 
 
 def order_batch(
-    db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, upload: Upload, query: dict[str, Any], once: Once
+    db: Database,
+    caller: Caller,
+    admission: Callable[[], Admission],
+    links: Links,
+    upload: Upload,
+    query: dict[str, Any],
+    once: Once,
+    opens_at: OpensAt,
 ) -> Answer:
     """Rows that cannot be accepted are named in the answer; the others are ordered."""
     head = BatchHead()
@@ -37,12 +48,22 @@ def order_batch(
         nonlocal head
         checked = check_upload(db, caller, admission, upload, query)
         head = checked.head
-        return f"batch:{head.external_id}" if head.external_id else None, _act(caller, checked, links, upload, once)
+        kept = _keeps_deadline(db, caller, checked, opens_at)
+        return f"batch:{head.external_id}" if head.external_id else None, _act(caller, checked, links, upload, once, kept=kept)
 
     return order_once(db, once, prepare=prepare, existing=existing)
 
 
-def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, once: Once) -> Act:
+def _keeps_deadline(db: Database, caller: Caller, checked: CheckedUpload, opens_at: OpensAt) -> bool | None:
+    """Asked before the order's own transaction: it looks at every row, and nobody has to wait for that."""
+    order = checked.head.as_order()
+    if order.deadline is None:
+        return None
+    how: dict[str, Any] = {"order": order, "prepared": checked.prepared, "max_queued": checked.max_queued}
+    return quote_order(db, tenant=caller.tenant, **how, opens_at=opens_at).keeps(order.deadline)
+
+
+def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, once: Once, *, kept: bool | None) -> Act:
     head = checked.head
 
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
@@ -54,7 +75,11 @@ def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, o
             save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
         found = batch_in(session, tenant=caller.tenant, name=str(batch_id), now=now)
         cut = {"next_row": prepared.next_row} if prepared.next_row else {}
-        return Answer(202, {**represent.batch(found, links, warnings=upload.warnings), **cut})
+        # The whole order was judged: of one that was cut a part may be done in time though all of it would not.
+        told: dict[str, Any] = {"deadline_kept": None if cut and not kept else kept, **cut}
+        room = room_left(session, tenant=caller.tenant, user=head.user or "", default=checked.max_queued)
+        headers = limit_headers(limit=room.limit, room=room.left)
+        return Answer(202, {**represent.batch(found, links, warnings=upload.warnings), **told}, headers=headers)
 
     return act
 

@@ -25,7 +25,9 @@ from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_jobs import FoundJob, find_own_job
 from factory.jobs.log_refusal import log_refusal
+from factory.jobs.opening_hours import OpensAt
 from factory.jobs.queue_memory import QueueMemory
+from factory.jobs.quote_job import quote_job
 from factory.jobs.require_room import require_room
 from factory.jobs.submit_job import submit_job
 from factory.jobs.templates import template_finder
@@ -46,7 +48,14 @@ def read_job(content: bytes, *, external_id: str | None = None) -> JobOrder:
 
 
 def order_job(
-    db: Database, caller: Caller, admission: Callable[[], Admission], links: Links, order: JobOrder, once: Once, memory: QueueMemory
+    db: Database,
+    caller: Caller,
+    admission: Callable[[], Admission],
+    links: Links,
+    order: JobOrder,
+    once: Once,
+    memory: QueueMemory,
+    opens_at: OpensAt,
 ) -> Answer:
     """Raises Refused when a rule says no: no job is made, the log keeps the refusal, once for all repeats with one key."""
 
@@ -59,7 +68,8 @@ def order_job(
         if admitted.refusal:
             # Not under the order's own id: with another prompt it may be ordered yet.
             return None, _refuse(caller, admitted, admitted.refusal)
-        return f"job:{order.external_id}" if order.external_id else None, _act(caller, admitted, links, once, rules.limits, memory)
+        name = f"job:{order.external_id}" if order.external_id else None
+        return name, _act(caller, admitted, links, once, rules.limits, memory, opens_at)
 
     answer = order_once(db, once, prepare=prepare, existing=existing)
     if answer.status_code == REFUSED:
@@ -75,15 +85,27 @@ def _refuse(caller: Caller, admitted: Admitted, refusal: Refused) -> Act:
     return act
 
 
-def _act(caller: Caller, admitted: Admitted, links: Links, once: Once, limits: Limits, memory: QueueMemory) -> Act:
+def _act(caller: Caller, admitted: Admitted, links: Links, once: Once, limits: Limits, memory: QueueMemory, opens_at: OpensAt) -> Act:
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
         user, most = admitted.order.user or "", limits.max_queued
         room = require_room(session, now, tenant=caller.tenant, user=user, default=most, memory=memory)
+        kept = _keeps_deadline(session, now, caller, admitted, opens_at)
         job_id = submit_job(session, now, caller, admitted, request_sha256=once.request_sha256)
-        body = represent.job(FoundJob(session.get_one(Job, job_id), None), links)
+        body = represent.job(FoundJob(session.get_one(Job, job_id), None), links) | kept
         return Answer(202, body, headers=limit_headers(limit=room.limit, room=room.left - 1))
 
     return act
+
+
+def _keeps_deadline(
+    session: Session, now: ColumnElement[Any], caller: Caller, admitted: Admitted, opens_at: OpensAt
+) -> dict[str, bool | None]:
+    """Only said where a deadline was: others need not wait for the question."""
+    deadline = admitted.order.deadline
+    if deadline is None:
+        return {}
+    found = quote_job(session, now, tenant=caller.tenant, admitted=admitted, opens_at=opens_at)
+    return {"deadline_kept": found.keeps(deadline)}
 
 
 def _present(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from os import SEEK_END
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import orjson
 from pydantic import ValidationError
@@ -23,8 +24,8 @@ from factory.api.uploads import ENDINGS, Upload, read_upload
 from factory.api.uploads import KINDS as KINDS_OF_ROWS
 from factory.domain.catalogue import Catalogue
 from factory.domain.matrix import FindTemplate
-from factory.domain.plain_yaml import read_yaml
-from factory.errors import Invalid, Problem
+from factory.domain.plain_yaml import LONGEST, read_yaml
+from factory.errors import Invalid, Problem, TooLarge
 from factory.jobs.admit import project_problems
 from factory.storage.lifecycle import RETENTION
 
@@ -75,12 +76,12 @@ class SentCatalogue:
 
 
 def read_catalogue(body: Body) -> SentCatalogue:
-    """Raises UnsupportedMedia, Malformed, Invalid."""
+    """Raises UnsupportedMedia, Malformed, TooLarge, Invalid."""
     if body.media_type == "multipart/form-data":
         return _from_form(body)
     if body.media_type not in KINDS:
         raise UnsupportedMedia(f"Content-Type {body.media_type[:60]!r} is not read here; send {', '.join(KINDS)}")
-    catalogue = _checked(_parsed(body.file.read(), body.media_type))
+    catalogue = _checked(_parsed(_whole(body.file), body.media_type))
     if not isinstance(catalogue.rows, list):
         message = (
             "the rows are missing; give them as a list in `rows`, or send a form of a catalogue and a file: -F catalogue=@… -F rows=@…"
@@ -95,10 +96,8 @@ def _from_form(body: Body) -> SentCatalogue:
         raise Invalid(
             None, Problem("field_missing", "the form has no catalogue; send one with curl: -F catalogue=@catalog.yaml", "/catalogue")
         )
-    sent = files["catalogue"].file_object
-    sent.seek(0)
     kind = "application/json" if _ending(files["catalogue"]) == ".json" else YAML[0]
-    content = sent.read()
+    content = _whole(files["catalogue"].file_object)
     catalogue = _checked(_parsed(content, kind))
     if ("rows" in files) == isinstance(catalogue.rows, list):
         message = "the rows stand either in the catalogue or in a file beside it (-F rows=@skus.csv); send one of them"
@@ -149,6 +148,20 @@ def _upload(sent: File) -> Upload:
 
 def _ending(sent: File) -> str:
     return PurePosixPath((sent.file_name or b"").decode("utf-8", "replace").lower()).suffix
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    """A catalogue is read as one value, whatever its kind, so it is short; the rows beside it are a stream. Raises TooLarge."""
+    file.seek(0, SEEK_END)
+    size = file.tell()
+    if size > LONGEST:
+        message = (
+            f"the catalogue has {size} bytes, at most {LONGEST} are read; take its rows out and send them as a file beside it:"
+            " -F catalogue=@catalog.yaml -F rows=@skus.csv"
+        )
+        raise TooLarge(None, Problem(TooLarge.code, message, "/rows", size))
+    file.seek(0)
+    return file.read()
 
 
 def _parsed(content: bytes, kind: str) -> Any:

@@ -99,6 +99,7 @@ def batch(found: FoundBatch, links: Links, *, warnings: list[dict[str, Any]] | N
         "rate_per_min": found.pace.per_minute,
         "finish": {"p50": plain(found.pace.finish.p50), "p90": plain(found.pace.finish.p90)} if found.pace.finish else None,
         **{name: plain(getattr(row, name)) for name in ("deadline", "paused_at", "ended_at")},
+        "deadline_kept": found.pace.finish.p90 <= row.deadline if found.pace.finish and row.deadline else None,
         **({"row_errors": row.row_errors} if with_errors else {}),
         **_labels(row),
         "created_at": plain(row.created_at),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,21 +27,26 @@ from factory.cli.order_file import (
     order_head,
     send_order,
 )
-from factory.cli.output import Json, count, moment, print_json, print_table
+from factory.cli.output import Json, count, print_json
+from factory.cli.show_plan import show_blocked, show_plan, show_quote
 
-SHOWN = 20
+if TYPE_CHECKING:
+    from factory.cli.client import Client
+
 File = Annotated[Path, typer.Argument(help="YAML or JSON; its `rows` may name a file of rows beside it.")]
 
 
 def plan(catalogue: File, *, as_json: Json = False) -> None:
-    """Show what of a catalogue is missing, stale (template, checkpoint or row changed) or blocked. Orders nothing."""
+    """Show what of a catalogue is missing, stale (template, checkpoint or row changed) or blocked, and a quote. Orders nothing."""
     from factory.cli.client import connect
 
     with connect() as client, _parts(catalogue) as files:
         found = client.post("/catalogues/plan", files=files)
     if as_json:
         return print_json(found)
-    _show(found)
+    show_plan(found)
+    if found["quote"]:
+        show_quote(found["quote"])
     return typer.echo(
         f"{count(found['to_render'], 'picture')} to draw: `factory apply {catalogue}` orders them"
         if found["to_render"]
@@ -58,11 +63,10 @@ def apply(
 ) -> None:
     """Order what of a catalogue is missing or stale, as one batch. Applied again, it orders nothing.
 
-    Exits 1 when something is blocked, or when it waited and a picture was not delivered; the rest is ordered all the same.
+    Exits 1 when something is blocked, when the queue had no room for all of it, or when it waited and a picture was not delivered; the
+    rest is ordered all the same.
     """
     from factory.cli.client import connect
-    from factory.cli.progress import follow
-    from factory.cli.watch import report
 
     with connect() as client, _parts(catalogue) as files:
         found = client.post("/catalogues/apply", params={"reuse": "false"} if no_reuse else None, files=files)
@@ -70,18 +74,13 @@ def apply(
         if as_json and not (wait and batch):
             print_json(found)
         elif not as_json:
-            _show(found)
+            show_plan(found)
             reused = f", {found['reused']} of them reused" if found.get("reused") else ""
             typer.echo(f"{count(found['ordered'], 'picture')} ordered{reused}: batch {batch['id']}" if batch else "nothing was ordered")
-        if wait and batch:
-            done = follow(client, [batch["id"]], quiet=as_json)
-            if as_json:
-                print_json(found | {"batch": done[0]})
-                _complain_of_batch(done[0])
-            else:
-                report(done, as_json=False)
-    if blocked := found["counts"]["blocked"]:
-        raise Failed(f"{count(blocked, 'picture')} of the catalogue cannot be ordered as they stand; `factory plan {catalogue}` says why")
+        complaints = _wait(client, found, as_json=as_json) if wait and batch else []
+    complaints += _not_ordered(found, catalogue)
+    if complaints:
+        raise Failed("; ".join(complaints))
 
 
 def quote(
@@ -111,24 +110,33 @@ def quote(
         return print_json(found)
     for warning in found["warnings"]:
         typer.echo(f"warning: {warning['detail']}", err=True)
-    finish = found["finish"] or {}
-    rows = [(name.replace("_", " "), found[name]) for name in ("images", "to_draw", "duplicates", "reused", "rows_blocked")]
-    rows += [
-        ("GPU seconds", found["gpu_seconds"]),
-        ("saved by reuse", found["gpu_seconds_saved"]),
-        ("cost", f"{found['cost']} {found['currency']}"),
-    ]
-    rows += [("workers", found["workers"]), ("likely finish", moment(finish.get("p50")) or found["finish_unknown"])]
-    rows += [("nine in ten finish by", moment(finish.get("p90")))]
-    print_table(["", ""], (row for row in rows if row[1] is not None))
-    if found["blocked"]:
-        print_table(
-            ["row", "field", "why"],
-            ([one["row"], str(one.get("pointer", "")).lstrip("/"), one.get("detail")] for one in found["blocked"][:SHOWN]),
-        )
-    if found["deadline_kept"] is False:
-        typer.echo("the deadline is not likely to be kept", err=True)
-    return None
+    show_quote(found)
+    return show_blocked(found["blocked"])
+
+
+def _wait(client: Client, found: dict[str, Any], *, as_json: bool) -> list[str]:
+    """Stays until the batch is drawn, and shows how it ended; returns what there is to complain of."""
+    from factory.cli.progress import follow
+    from factory.cli.watch import report
+
+    (done,) = follow(client, [found["batch"]["id"]], quiet=as_json)
+    if as_json:
+        print_json(found | {"batch": done})
+        return [] if done["status"] == "completed" else [f"not every picture was delivered: batch {done['id']} is {done['status']}"]
+    try:
+        report([done], as_json=False)
+    except Failed as failure:
+        return [str(failure)]
+    return []
+
+
+def _not_ordered(found: dict[str, Any], catalogue: Path) -> Iterator[str]:
+    """What of the catalogue is neither there nor on its way, and what helps."""
+    if refused := found["batch"]["rows_refused"] if found["batch"] else 0:
+        taken = found["batch"]["rows_accepted"]
+        yield f"{taken} of {taken + refused} rows were taken; apply again to order the rest, when the queue has room"
+    if blocked := found["counts"]["blocked"]:
+        yield f"{count(blocked, 'picture')} of the catalogue cannot be ordered as they stand; `factory plan {catalogue}` says why"
 
 
 @contextmanager
@@ -156,27 +164,3 @@ def _rows_file(catalogue: Path, content: bytes) -> str | None:
         raise Usage(f"{catalogue}: {fault}") from fault
     rows = said.get("rows") if isinstance(said, dict) else None
     return rows if isinstance(rows, str) else None
-
-
-def _show(found: dict[str, Any]) -> None:
-    for warning in found["warnings"]:
-        typer.echo(f"warning: {warning['detail']}", err=True)
-    print_table(
-        [name.replace("_", " ") for name in found["counts"]],
-        [list(found["counts"].values())],
-        title=f"{found['name']}: {found['images']} pictures",
-    )
-    cells = [cell for cell in found["cells"] if cell["state"] not in ("missing", "in_work") or cell["why"]]
-    if cells:
-        print_table(["row", "cell", "state", "why"], ([cell["row"], cell["cell"], cell["state"], _why(cell)] for cell in cells[:SHOWN]))
-    if len(cells) > SHOWN:
-        typer.echo(f"… and {len(cells) - SHOWN} more; --json lists the first thousand", err=True)
-
-
-def _why(cell: dict[str, Any]) -> str:
-    return "; ".join(str(reason.get("detail", "")) for reason in cell["why"][:3])
-
-
-def _complain_of_batch(batch: dict[str, Any]) -> None:
-    if batch["status"] != "completed":
-        raise Failed(f"not every picture was delivered: batch {batch['id']} is {batch['status']}")

@@ -53,7 +53,7 @@ def demo(
             running.stop()
             say("stopped; no process is left")
     if not summary["complete"]:
-        raise Failed(f"not every picture was delivered and logged: {summary['counts']}")
+        raise Failed(f"not every picture was delivered and logged: {summary['counts']}, rows refused: {summary['rows_refused']}")
 
 
 def _fresh(folder: Path) -> Home:

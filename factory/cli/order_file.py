@@ -39,13 +39,14 @@ User = Annotated[str | None, typer.Option(help="For whom.")]
 Campaign = Annotated[str | None, typer.Option(help="For which campaign.")]
 Priority = Annotated[str | None, typer.Option(help="interactive, standard, bulk or offpeak.")]
 NotBefore = Annotated[str | None, typer.Option(help="Draw nothing before: ISO 8601, or +90s, +30m, +8h, +2d.")]
-Deadline = Annotated[str | None, typer.Option(help="Wanted by then.")]
+Deadline = Annotated[str | None, typer.Option(help="Wanted by then; the answer says whether that is likely.")]
+ExpiresAt = Annotated[str | None, typer.Option(help="What nobody drew by then ends as expired: ISO 8601, or +8h.")]
 Headers = Annotated[list[str] | None, typer.Option("--map", help="HEADER=FIELD: what a column means; may be repeated.")]
 SavedMapping = Annotated[str | None, typer.Option(help="A saved mapping.")]
 Sheet = Annotated[str | None, typer.Option(help="Which sheet of a workbook; the first visible one, unless said otherwise.")]
 NoReuse = Annotated[bool, typer.Option("--no-reuse", help="Draw anew what was drawn before.")]
 
-WHOSE = ("template", "project", "external_id", "user", "campaign", "cost_centre", "priority", "not_before", "deadline")
+WHOSE = ("template", "project", "external_id", "user", "campaign", "cost_centre", "priority", "not_before", "deadline", "expires_at")
 OF_ROWS = ("mapping", "remember", "sheet", "retention")
 
 

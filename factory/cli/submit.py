@@ -12,6 +12,7 @@ from factory.cli.order_file import (
     WHOSE,
     Campaign,
     Deadline,
+    ExpiresAt,
     Headers,
     NoReuse,
     NotBefore,
@@ -54,6 +55,7 @@ def submit(
     priority: Priority = None,
     not_before: NotBefore = None,
     deadline: Deadline = None,
+    expires_at: ExpiresAt = None,
     map_: Headers = None,
     mapping: SavedMapping = None,
     remember: Annotated[str | None, typer.Option(help="Save the mapping of this order under this name.")] = None,
@@ -107,8 +109,7 @@ def _order_file(client: Client, file: str, head: dict[str, Any], *, wait: bool, 
         for job in client.pages(f"/batches/{batch['id']}/jobs", limit=0, status="succeeded"):
             client.save(job, save)
         typer.echo(f"saved {count(done[0]['counts']['succeeded'], 'picture')} in {save}", err=True)
-    report(done, as_json=as_json)
-    return _complain_of_refusals(batch)
+    return report(done, as_json=as_json)
 
 
 def _complain_of_refusals(batch: dict[str, Any]) -> None:
@@ -120,6 +121,8 @@ def _complain_of_refusals(batch: dict[str, Any]) -> None:
 def _order_one(client: Client, order: dict[str, Any], *, wait: bool, save: Path | None, as_json: bool) -> None:
     sent = {name: value for name, value in order.items() if value is not None}
     job = client.post("/jobs", json=sent)
+    if not as_json:
+        _say_if_late(job)
     for warning in [] if as_json else job["warnings"]:
         typer.echo(f"warning: {warning['detail']}", err=True)
     while wait and job["status"] in {"queued", "running"}:
@@ -134,11 +137,17 @@ def _order_one(client: Client, order: dict[str, Any], *, wait: bool, save: Path 
         raise Failed(f"the picture was not delivered: {job['status']}, {(job['error'] or {}).get('detail', 'no reason given')}")
 
 
+def _say_if_late(order: dict[str, Any]) -> None:
+    if order.get("deadline_kept") is False:
+        typer.echo("the deadline is not likely to be kept", err=True)
+
+
 def _say_what_was_taken(batch: dict[str, Any]) -> None:
     for warning in batch["warnings"]:
         typer.echo(f"warning: {warning['detail']}", err=True)
     reused = f", {batch['reused']} reused" if batch.get("reused") else ""
     typer.echo(f"{count(batch['rows_accepted'], 'row')} ordered{reused}, {batch['rows_refused']} refused", err=True)
+    _say_if_late(batch)
     errors = batch.get("row_errors") or []
     if errors:
         print_table(["row", "cell", "field", "why"], map(_error_line, errors[:10]))

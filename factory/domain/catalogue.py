@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from factory.domain.expiry import Seconds, not_both
 from factory.domain.job_order import METADATA_PAIRS, SAFE_NAME, TEMPLATE_REFERENCE, Cell, LoraOrder, Short, Tag
 from factory.domain.moment import Moment
 from factory.domain.status import Priority
@@ -85,6 +86,8 @@ class Catalogue(BaseModel):
     priority: Priority | None = None
     not_before: Moment | None = None
     deadline: Moment | None = None
+    expires_in: Seconds | None = Field(None, description="seconds after each order; what nobody drew by then ends as `expired`")
+    expires_at: Moment | None = Field(None, description="the same as a moment; not beside `expires_in`")
     retention: str = "standard"
     map: dict[Name, Name] = Field(default_factory=dict, max_length=200, description="column → field, vars.NAME, metadata.NAME or -")
     sheet: str | None = Field(None, min_length=1, max_length=200, description="of a workbook; the first visible one, unless said otherwise")
@@ -93,6 +96,11 @@ class Catalogue(BaseModel):
     cost_centre: Short | None = None
     tags: list[Tag] = Field(default_factory=list, max_length=16)
     metadata: dict[Tag, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=METADATA_PAIRS)
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        not_both(self.expires_at, self.expires_in)
+        return self
 
     @model_validator(mode="after")
     def _zips(self) -> Self:

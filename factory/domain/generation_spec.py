@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import orjson
@@ -52,9 +53,13 @@ class GenerationSpec(BaseModel):
     @property
     def sha256(self) -> str:
         """Equal for two orders that must give the same picture with the same label. Under which rules they were taken does not count."""
-        return hashlib.sha256(
-            orjson.dumps(self.model_dump(mode="json", exclude={"policy_version"}), option=orjson.OPT_SORT_KEYS)
-        ).hexdigest()
+        return sha256_of(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+def sha256_of(spec: Mapping[str, Any]) -> str:
+    """`GenerationSpec.sha256` of what `as_json` gave, for those who need both."""
+    counts = {name: value for name, value in spec.items() if name != "policy_version"}
+    return hashlib.sha256(orjson.dumps(counts, option=orjson.OPT_SORT_KEYS)).hexdigest()

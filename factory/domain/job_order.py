@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from factory.domain.expiry import Seconds, not_both
 from factory.domain.moment import Moment
 from factory.domain.status import Priority
 
@@ -30,7 +31,7 @@ class LoraOrder(BaseModel):
 
 
 class JobOrder(BaseModel):
-    """Field names follow what image APIs commonly call them; sizes are pixels, `expires_in` seconds."""
+    """Field names follow what image APIs commonly call them; sizes are pixels."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -55,8 +56,9 @@ class JobOrder(BaseModel):
     candidate: int | None = Field(None, ge=1, le=100, description="one of several pictures of the same slot")
     priority: Priority | None = Field(None, description="interactive for single jobs, bulk for batches, unless said otherwise")
     not_before: Moment | None = Field(None, description="ISO 8601, or seconds from now as `+300s`; until then the order waits")
-    deadline: Moment | None = Field(None, description="the reply says whether it can be kept")
-    expires_in: int | None = Field(None, ge=1, le=30 * 86400)
+    deadline: Moment | None = Field(None, description="wanted by then; a single order is told in the reply whether that is likely")
+    expires_in: Seconds | None = Field(None, description="seconds from now; what nobody drew by then ends as `expired`")
+    expires_at: Moment | None = Field(None, description="the same as a moment, written as `not_before` is; not beside `expires_in`")
     user: Short | None = None
     campaign: Short | None = None
     cost_centre: Short | None = None
@@ -85,6 +87,11 @@ class JobOrder(BaseModel):
             raise PydanticCustomError("field_missing", "give `prompt`, or `template` with its `vars`", {"field": "prompt"})
         if self.prompt is not None and self.template is not None:
             raise ValueError("give `prompt` or `template`, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_end(self) -> JobOrder:
+        not_both(self.expires_at, self.expires_in)
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,20 @@ from factory.domain.template_body import TemplateVersion
 from factory.errors import Problem
 
 # What the catalogue decides for each cell, or what would make a second order of a cell impossible.
-NOT_OF_A_ROW = ("slot", "size", "width", "height", "locale", "candidate", "external_id", "project", "not_before", "deadline", "priority")
+NOT_OF_A_ROW = (
+    "slot",
+    "size",
+    "width",
+    "height",
+    "locale",
+    "candidate",
+    "external_id",
+    "project",
+    "not_before",
+    "deadline",
+    "expires_at",
+    "priority",
+)
 OF_AN_ORDER = frozenset(JobOrder.model_fields)
 FROM_THE_CATALOGUE = ("model", "loras", "label_profile", "campaign")
 FindTemplate = Callable[[str], TemplateVersion | None]

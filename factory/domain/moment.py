@@ -14,7 +14,10 @@ FROM_NOW = re.compile(r"\+(\d{1,7})([smhd])")
 
 def _from_now(value: Any) -> Any:
     if isinstance(value, str) and (match := FROM_NOW.fullmatch(value.strip())):
-        return datetime.now(UTC) + timedelta(**{UNITS[match[2]]: int(match[1])})
+        try:
+            return datetime.now(UTC) + timedelta(**{UNITS[match[2]]: int(match[1])})
+        except OverflowError as fault:
+            raise ValueError(f"{value.strip()} from now is after the year 9999; name an earlier moment") from fault
     return value
 
 

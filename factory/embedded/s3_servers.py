@@ -49,6 +49,7 @@ class Moto(S3Server):
     """Semantics: If-None-Match, checksums, tags, versions. Signatures are not checked, and all is lost when it ends."""
 
     name = "moto"
+    start_seconds = 60.0  # it loads a hundred services
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]

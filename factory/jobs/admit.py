@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from factory.domain.checkpoint import Checkpoint
+from factory.domain.expiry import passed
 from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec, LoraUse
 from factory.domain.job_order import JobOrder
 from factory.domain.lora import Lora
-from factory.domain.seed_policy import series_of
+from factory.domain.seed_policy import SEED_BITS, series_of
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, Problem, Refused
 from factory.jobs.read_wish import Wish, read_wish
@@ -49,22 +51,24 @@ class Admission:
 
 @dataclass(frozen=True)
 class Admitted:
-    """`refusal` is set when a rule said no: such a job is recorded as rejected and never drawn. `template` is name@version."""
+    """`refusal` is set when a rule said no: such a job is recorded as rejected and never drawn. `template` is name@version.
+    `by_chance`: the seed was drawn by lot, so that no other order is equal."""
 
     order: JobOrder
     spec: GenerationSpec
     warnings: list[dict[str, Any]] = field(default_factory=list)
     refusal: Refused | None = None
     template: str | None = None
+    by_chance: bool = False
 
 
 def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitted:
     """Check every limit at once. Raises Invalid with one Problem for each field that is wrong."""
     problems: list[Problem] = []
-    series = series_of(order.campaign, admission.campaign, projects=[order.project, admission.project])
+    # Only a template draws its seeds within a series.
+    series = series_of(order.campaign, admission.campaign, projects=[order.project, admission.project]) if order.template else ""
     wish = read_wish(order, admission.templates, series, problems, pointer)
-    model, at = (wish.model, wish.at("model")) if wish else (order.model, f"{pointer}/model")
-    checkpoint = _checkpoint(model, admission, problems, at)
+    checkpoint = _checkpoint(wish, order, admission, problems, pointer)
     native = checkpoint.native_side if checkpoint else admission.limits.max_side
     width, height = (_side(name, wish, order, native, admission.limits.max_side, problems, pointer) for name in ("width", "height"))
     loras = _loras(wish, admission, problems) if wish else ()
@@ -72,6 +76,7 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         _check_prompt_text(wish, admission.limits, problems)
     if order.project is not None:
         problems += project_problems(order.project, pointer)
+    problems += passed(order.expires_at, pointer=pointer)
     if problems or checkpoint is None or wish is None:
         raise Invalid(None, *problems)
     decision = admission.judge_prompt(wish.prompt)
@@ -82,21 +87,22 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         engine=checkpoint.engine,
         width=width,
         height=height,
-        seed=wish.seed,
+        seed=secrets.randbits(SEED_BITS) if wish.seed is None else wish.seed,
         loras=loras,
         label_profile=wish.label_profile,
         policy_version=decision.version,
     )
     refused = refusal(decision.blocked, decision.version) if decision.blocked else None
-    return Admitted(order, spec, wish.warnings + _warnings(order, decision), refused, wish.template)
+    return Admitted(order, spec, wish.warnings + _warnings(order, decision), refused, wish.template, by_chance=wish.seed is None)
 
 
-def _checkpoint(model: str | None, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:
-    known = admission.checkpoints
+def _checkpoint(wish: Wish | None, order: JobOrder, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:
+    known, model = admission.checkpoints, (wish or order).model
     name = model or ("default" if "default" in known or len(known) != 1 else next(iter(known)))
     if name not in known:
         listed = ", ".join(sorted(known)[:8]) or "none; an operator adds one with `factory checkpoints add`"
-        problems.append(Problem("unknown_checkpoint", f"model {name[:60]!r} is not registered; available: {listed}", pointer, model))
+        at = wish.at("model") if wish else f"{pointer}/model"
+        problems.append(Problem("unknown_checkpoint", f"model {name[:60]!r} is not registered; available: {listed}", at, model))
         return None
     return known[name]
 
@@ -130,10 +136,12 @@ def project_problems(project: str, pointer: str = "") -> list[Problem]:
 def _side(name: str, wish: Wish | None, order: JobOrder, native: int, longest: int, problems: list[Problem], pointer: str) -> int:
     given: int | None = getattr(wish or order, name)
     side = native if given is None else given
+    if 64 <= side <= longest and side % 16 == 0:
+        return side
     at = wish.at(name) if wish else f"{pointer}/{name}"
     if side < 64 or side > longest:
         problems.append(Problem("size_out_of_range", f"{name} {side} must be 64 … {longest} pixels", at, side))
-    elif side % 16:
+    else:
         nearest = round(side / 16) * 16
         problems.append(Problem("size_not_multiple_of_16", f"{name} {side} must be a multiple of 16; try {nearest}", at, side))
     return side

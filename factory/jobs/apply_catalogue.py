@@ -21,8 +21,19 @@ from factory.jobs.admit import Admission
 from factory.jobs.change_status import change_status, pick
 from factory.jobs.new_job import order_columns
 from factory.jobs.one_at_a_time import one_at_a_time
-from factory.jobs.plan_catalogue import AT_ONCE, TO_RENDER, Newest, Plan, PlannedCell, ReadOrder, newest_jobs, plan_catalogue, state_of
-from factory.jobs.prepare_batch import PreparedBatch
+from factory.jobs.plan_catalogue import (
+    AT_ONCE,
+    TO_RENDER,
+    CellState,
+    Newest,
+    Plan,
+    PlannedCell,
+    ReadOrder,
+    newest_jobs,
+    plan_catalogue,
+    state_of,
+)
+from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 
@@ -31,7 +42,7 @@ Laid = tuple[int, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan, and what it would order, laid aside in a file."""
+    """A plan, and what it would order, laid aside in a file; `batch.errors` say what is blocked, and why."""
 
     plan: Plan
     batch: PreparedBatch
@@ -63,9 +74,18 @@ def prepare_catalogue(
     def keep(cell: PlannedCell) -> None:
         if cell.state in TO_RENDER and cell.judged.admitted is not None:
             batch.add(cell.judged.row, order_columns(cell.judged.admitted) | {"cell": cell.judged.key})
+        elif cell.state is CellState.BLOCKED:
+            _refuse(batch, cell)
 
     plan = plan_catalogue(db, tenant=tenant, catalogue=catalogue, rows=rows, admission=admission, read=read, on_cell=keep)
     return Prepared(plan, batch)
+
+
+def _refuse(batch: PreparedBatch, cell: PlannedCell) -> None:
+    """A row that is wrong as a whole is told once, and counts for all its cells."""
+    batch.refused += cell.judged.cells
+    reasons = cell.why[: KEPT_ERRORS - len(batch.errors)]
+    batch.errors += [{"row": cell.judged.row, "cell": cell.judged.key, **reason} for reason in reasons]
 
 
 def apply_catalogue(
@@ -110,6 +130,8 @@ def as_order(catalogue: Catalogue, *, reuse: bool = True) -> BatchOrder:
         priority=catalogue.priority,
         not_before=catalogue.not_before,
         deadline=catalogue.deadline,
+        expires_at=catalogue.expires_at,
+        expires_in=catalogue.expires_in,
         retention=catalogue.retention,
         reuse=reuse,
     )

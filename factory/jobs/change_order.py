@@ -27,9 +27,11 @@ CHANGEABLE = frozenset(
         "not_before",
         "deadline",
         "expires_in",
+        "expires_at",
     }
 )
 SIDES = ("width", "height")
+EXPIRES = frozenset({"expires_at", "expires_in"})
 
 
 def check_changes(names: Iterable[str]) -> None:
@@ -47,7 +49,7 @@ def change_order(requested: Mapping[str, Any], changes: Mapping[str, Any], *, te
     """The order to admit anew. `template` is the version that it was drawn with: a retry does not drift to a newer one.
 
     A change to null takes back what was said. `vars` are changed one by one. A prompt takes the place of a template and the other
-    way round; a size that of width and height.
+    way round; a size that of width and height; `expires_at` and `expires_in` that of each other.
     """
     order = dict(requested)
     if template is not None and order.get("template") is not None:
@@ -74,4 +76,6 @@ def _replaced(order: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]
         gone += SIDES  # what is kept of an order holds the sides that its size gave
     elif changes.keys() & set(SIDES):
         gone += ["size"]
+    if any(changes.get(name) is not None for name in EXPIRES):
+        gone += EXPIRES
     return gone

@@ -56,10 +56,11 @@ def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) ->
         bulk_first=run.interactive_run >= INTERACTIVE_RUN,
         offpeak=run.offpeak_open,
         now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
+        lacking=bool(run.lacks),
     )
     held = {f"r{number}": name for number, name in enumerate(resident)}
     clock = {"now": db.clock()} if db.clock else {}
-    return statement, {"worker": worker, "lora_key": run.lora_key, **clock, **held}
+    return statement, {"worker": worker, "lora_key": run.lora_key, "lacks": list(run.lacks), **clock, **held}
 
 
 def _take(

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from sqlalchemy import TextClause, text
 
-# Numbers of reference/performance.md §2, which compares policies on the same arrivals.
+# From a comparison of policies on the same arrivals, which `factory simulate --against-all` repeats.
 W_SECONDS = 1.5  # the cheapest load, from pinned memory: an interactive job waits so long for a worker that holds its checkpoint
 MIN_RUN = 30  # pictures between two swaps: loads of 7.5 s then cost at most 12 % of bulk's time, without it a third
 OVERDUE_SECONDS = 300  # bulk of another checkpoint waits so long before it may cost a load
@@ -22,6 +22,7 @@ AVOIDED_SECONDS = 60  # a worker that could not hold a job leaves it to the othe
 
 WAITING = "j.status = 'queued' AND j.hold IS NULL"
 LOCK = " FOR UPDATE OF j SKIP LOCKED"
+ON_DISK = "c.name <> ALL(CAST(:lacks AS text[]))"
 # `{now}` stays: tests have their own clock.
 TAKEABLE = (
     "(j.not_before IS NULL OR j.not_before <= {now}) AND (j.expires_at IS NULL OR j.expires_at > {now})"
@@ -32,27 +33,33 @@ TAKEABLE = (
 
 @dataclass(frozen=True)
 class Run:
-    """What a worker has been doing: pictures since its last load, with these LoRAs, interactive ones in a row. As a new worker, unless said."""
+    """What a worker has been doing: pictures since its last load, with these LoRAs, interactive ones in a row. As a new worker, unless said.
+
+    `lacks` names the checkpoints that its disk does not have.
+    """
 
     since_swap: int = 0
     lora_key: str = ""
     lora_run: int = 0
     interactive_run: int = 0
     offpeak_open: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
-def claim_statement(resident: int, *, same_lora: bool, may_swap: bool, bulk_first: bool, offpeak: bool, now: str) -> TextClause:
+def claim_statement(
+    resident: int, *, same_lora: bool, may_swap: bool, bulk_first: bool, offpeak: bool, now: str, lacking: bool = False
+) -> TextClause:
     """(head id, head vft, turn id, turn vft), locked; no row when nothing can be taken. Binds: worker, lora_key, r0 … and what `now` needs.
 
-    `resident` is how many checkpoints the worker holds; r0 is the one in use.
+    `resident` is how many checkpoints the worker holds; r0 is the one in use. With `lacking`, jobs of the checkpoints in `lacks` are left out.
     """
-    interactive = [*_resident("interactive", resident), _waited()]
-    bulk = [*([_overdue()] if may_swap and resident else []), *_near("bulk", resident, same_lora=same_lora)]
+    interactive = [*_resident("interactive", resident), _waited(lacking=lacking)]
+    bulk = [*([_overdue(lacking=lacking)] if may_swap and resident else []), *_near("bulk", resident, same_lora=same_lora)]
     lists = [*bulk, *interactive] if bulk_first else [*interactive, *bulk]
-    lists += [_head("interactive"), _head("bulk")]
+    lists += [_any("interactive", lacking=lacking), _any("bulk", lacking=lacking)]
     if offpeak:
-        lists += [*_near("offpeak", resident, same_lora=same_lora), _head("offpeak")]
+        lists += [*_near("offpeak", resident, same_lora=same_lora), _any("offpeak", lacking=lacking)]
     sql = STATEMENT.replace("{lists}", ",\n".join(lists)).replace("{run}", RUN if resident and same_lora else "false")
     return text(sql.replace("{takeable}", TAKEABLE).replace("{now}", now))
 
@@ -88,21 +95,32 @@ def _near(lane: str, resident: int, *, same_lora: bool) -> Iterator[str]:
     yield from _resident(lane, resident)
 
 
-def _waited() -> str:
+def _waited(*, lacking: bool) -> str:
     """The head of all interactive jobs, once it has waited for W. One behind it waits until it is the head, or is near somebody."""
+    late = f"h.ready_at <= {{now}} - make_interval(secs => {W_SECONDS})"
+    if lacking:
+        return _best("interactive", f"{ON_DISK} AND {late}")
     head = _head("interactive", columns="j.id, j.ready_at", lock="")
-    old = f"(SELECT h.id FROM {head} AS h WHERE h.ready_at <= {{now}} - make_interval(secs => {W_SECONDS}))"  # noqa: S608 - put together from our own constants
+    old = f"(SELECT h.id FROM {head} AS h WHERE {late})"  # noqa: S608 - put together from our own constants
     return _head("interactive", given=f"EXISTS {old}")
 
 
-def _overdue() -> str:
+def _overdue(*, lacking: bool) -> str:
     """Of the heads of all other checkpoints' bulk that have waited too long, the one that fair share has first."""
-    head = _head("bulk", checkpoint="c.name", columns="j.id, j.vft, j.ready_at", lock="")
-    chosen = (
-        f"SELECT c.name FROM checkpoints AS c CROSS JOIN LATERAL {head} AS h"  # noqa: S608 - as above
-        f" WHERE c.name <> :r0 AND h.ready_at <= {{now}} - make_interval(secs => {OVERDUE_SECONDS}) ORDER BY h.vft, h.id LIMIT 1"
-    )
-    return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {_head('bulk', checkpoint='c.name')} AS o(job))"  # noqa: S608 - as above
+    late = f"c.name <> :r0 AND h.ready_at <= {{now}} - make_interval(secs => {OVERDUE_SECONDS})"
+    return _best("bulk", f"{ON_DISK} AND {late}" if lacking else late)
+
+
+def _any(lane: str, *, lacking: bool) -> str:
+    """The head of a lane. Without some checkpoints it is looked for by checkpoint: any number of their jobs may stand first."""
+    return _best(lane, ON_DISK) if lacking else _head(lane)
+
+
+def _best(lane: str, where: str) -> str:
+    """Of the heads of all checkpoints that `where` lets through, the one that fair share has first."""
+    head = _head(lane, checkpoint="c.name", columns="j.id, j.vft, j.ready_at", lock="")
+    chosen = f"SELECT c.name FROM checkpoints AS c CROSS JOIN LATERAL {head} AS h WHERE {where} ORDER BY h.vft, h.id LIMIT 1"  # noqa: S608 - as above
+    return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {_head(lane, checkpoint='c.name')} AS o(job))"  # noqa: S608 - as above
 
 
 def _head(lane: str, *, checkpoint: str = "", more: str = "true", given: str = "true", columns: str = "j AS job", lock: str = LOCK) -> str:

@@ -16,7 +16,7 @@ from factory.domain.claim import Claim
 from factory.domain.status import Phase
 from factory.errors import DatabaseDown, FactoryError
 from factory.jobs.checkpoints import list_checkpoints
-from factory.jobs.claim_job import claim_job
+from factory.jobs.claim_drawable import claim_drawable
 from factory.jobs.end_attempt import release_job
 from factory.jobs.finishing_line import FinishingLine, Stations
 from factory.jobs.worker_presence import Heartbeat, Sign
@@ -147,11 +147,8 @@ class GpuWorker:
     def _claim(self, *loading: str) -> Claim | None:
         """With `loading`, the checkpoint of the picture that is drawn first: by then it is the one in use."""
         started = time.perf_counter()
-        resident = list(dict.fromkeys([*loading, *self.gpu.resident()]))
         try:
-            claim = claim_job(
-                self._stations.db, worker=self.name, lease=self._lease, resident=resident, ahead=bool(loading), run=self._run.next()
-            )
+            claim = claim_drawable(self._stations.db, self.gpu, self._run, worker=self.name, lease=self._lease, loading=loading)
         except DatabaseDown:
             metrics.claims_total.labels("database_down").inc()
             time.sleep(DATABASE_RETRY_SECONDS)
@@ -159,7 +156,6 @@ class GpuWorker:
         metrics.claim_seconds.observe(time.perf_counter() - started)
         metrics.claims_total.labels("empty" if claim is None else "claimed").inc()
         if claim is not None:
-            self._run.took(claim, resident)
             metrics.job_wait_seconds.observe(max(0.0, (datetime.now(UTC) - claim.created_at).total_seconds()))
             self._stations.keeper.hold(claim, Phase.CLAIMED if loading else Phase.GENERATING)
         return claim

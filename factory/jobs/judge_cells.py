@@ -13,6 +13,7 @@ from factory.domain.job_order import JobOrder
 from factory.domain.matrix import MatrixCell, cells, count, describe, row_problems
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, Admitted, admit
+from factory.jobs.external_ids import ExternalIds
 
 REMEMBERED = 1024
 
@@ -39,14 +40,14 @@ def judge_cells(
     each, most = count(catalogue), admission.limits.max_rows
     # The cells of a row differ in size or number more often than in prompt.
     admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
-    seen: dict[str, int] = {}
+    skus = ExternalIds()
     total = 0
     left = iter(rows)
     for number, row in left:
         total += 1
         if total * each > most:
             _too_many(catalogue, total + sum(1 for _ in left), each, most)
-        problems = _row_problems(number, row, seen)
+        problems = _row_problems(number, row, skus)
         if problems:
             yield JudgedCell(None, number, problems=problems, cells=each)
             continue
@@ -56,13 +57,13 @@ def judge_cells(
         raise Invalid(None, Problem("empty_batch", "the catalogue has no rows; give them in `rows`, or in a file beside it", "/rows", 0))
 
 
-def _row_problems(number: int, row: Any, seen: dict[str, int]) -> list[Problem]:
+def _row_problems(number: int, row: Any, skus: ExternalIds) -> list[Problem]:
     if isinstance(row, Invalid):
         return list(row.problems) or [Problem(row.code, str(row))]
     if problems := row_problems(row):
         return problems
     sku = str(row["sku"]).strip()
-    if (first := seen.setdefault(sku, number)) != number:
+    if (first := skus.first(sku, number)) != number:
         message = f"sku {sku[:60]!r} stands in row {first} too; a catalogue has each product once"
         return [Problem("catalogue_sku_repeated", message, "/sku", sku)]
     return []

@@ -35,23 +35,18 @@ class Reuse:
 NOTHING_REUSED = Reuse()
 
 
-def match_twins(
-    session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID | None, job_ids: Collection[uuid.UUID] = ()
-) -> Reuse:
-    """Give every new job that has an equal a twin, in the caller's transaction, after its rows were written.
+def match_twins(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID) -> Reuse:
+    """Give every new job of the batch that has an equal a twin, in the caller's transaction, after its rows were written.
 
-    The new jobs are those of the batch, or only `job_ids`. Of equal new ones the soonest is drawn. A second order of this tenant
-    waits here until the first is committed, so that two equal orders at once are drawn once; who holds what others need takes the lock
-    before (`lock_twins`). Raises Conflict when the first one takes too long.
+    Of equal new ones the soonest is drawn. A second order of this tenant waits here until the first is committed, so that two equal
+    orders at once are drawn once; who holds what others need takes the lock before (`lock_twins`). Raises Conflict when the first one
+    takes too long.
     """
-    if batch_id is None and not job_ids:
-        return Reuse()
-    lock_twins(session, tenant, wait=not job_ids)
+    lock_twins(session, tenant)
     other = aliased(Job)
-    new: ColumnElement[bool] = Job.id.in_(job_ids) if job_ids else Job.batch_id == batch_id
-    outside: ColumnElement[bool] = other.id.not_in(job_ids) if job_ids else other.batch_id.is_distinct_from(batch_id)
+    outside = other.batch_id.is_distinct_from(batch_id)
     waits = [Job.tenant == tenant, Job.status == JobStatus.QUEUED.value, Job.twin_id.is_(None)]
-    mine = select(*COLUMNS).where(new, *waits).cte("mine")
+    mine = select(*COLUMNS).where(Job.batch_id == batch_id, *waits).cte("mine")
     pairs = pair(mine, other, outside, now)
     moved = (
         update(Job)
@@ -134,12 +129,7 @@ def _rank(lane: Any) -> ColumnElement[int]:
     return case({name: number for number, name in enumerate(LANES)}, value=lane, else_=len(LANES))
 
 
-def lock_twins(session: Session, tenant: str, *, wait: bool = True) -> None:
-    """A single picture does not wait behind a large order: at worst it is drawn twice. Who waits too long is told so by a Conflict."""
-    name = f"twins\x1f{tenant}"
-    if wait:
-        one_at_a_time(
-            session, name, busy="another large order of yours is being taken at this moment; send this one again in a few seconds"
-        )
-    else:
-        session.execute(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0))))
+def lock_twins(session: Session, tenant: str) -> None:
+    """Who waits too long is told so by a Conflict."""
+    busy = "another large order of yours is being taken at this moment; send this one again in a few seconds"
+    one_at_a_time(session, f"twins\x1f{tenant}", busy=busy)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, null, select, update
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.caller import Caller
+from factory.domain.generation_spec import sha256_of
 from factory.domain.job import Job
 from factory.domain.job_order import JobOrder
 from factory.domain.row import new_id
@@ -25,6 +27,7 @@ from factory.jobs.end_attempt import describe
 from factory.jobs.shares import Kind, Tag
 
 SHORT_ORDER = 500
+Wanted = tuple[str | None, str | None, str, int]  # priority, user, checkpoint, pixels
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,17 @@ class Placement:
     priority: Priority = Priority.BULK
     not_before: datetime | None = None
     deadline: datetime | None = None
+    expires_at: datetime | None = None
     catalogue: bool = False
 
-    @property
+    @cached_property
     def day(self) -> date:
         return self.moment.astimezone(UTC).date()
 
 
 def order_columns(admitted: Admitted) -> dict[str, Any]:
     """What the order alone decides: plain JSON values, so that they can wait in a file."""
-    order, spec, refusal = admitted.order, admitted.spec, admitted.refusal
+    order, spec, refusal, spec_json = admitted.order, admitted.spec, admitted.refusal, admitted.spec.as_json()
     return {
         "external_id": order.external_id,
         "sku": order.sku,
@@ -60,9 +64,10 @@ def order_columns(admitted: Admitted) -> dict[str, Any]:
         "template": admitted.template,
         "cell": cell(order),
         "placed": bool(order.slot or order.locale or order.candidate),
-        "spec_sha256": spec.sha256,
+        "spec_sha256": sha256_of(spec_json),
+        "by_chance": admitted.by_chance,
         "requested": order.model_dump(mode="json", exclude_unset=True),
-        "spec": spec.as_json(),
+        "spec": spec_json,
         "warnings": admitted.warnings,
         "error": describe(refusal) if refusal else None,
         "end_user": order.user,
@@ -73,6 +78,7 @@ def order_columns(admitted: Admitted) -> dict[str, Any]:
         "expires_in": order.expires_in,
         "not_before": order.not_before.isoformat() if order.not_before else None,
         "deadline": order.deadline.isoformat() if order.deadline else None,
+        "expires_at": order.expires_at.isoformat() if order.expires_at else None,
     }
 
 
@@ -81,11 +87,21 @@ def cell(order: JobOrder) -> str:
     return f"{order.sku or ''}|{order.slot or ''}|{order.size or ''}|{order.locale or ''}|{order.candidate or 1}"
 
 
+def wanted(ordered: Mapping[str, Any]) -> Wanted:
+    """What the row itself says of its share."""
+    spec = ordered["spec"]
+    return ordered["priority"], ordered["end_user"], ordered["checkpoint"], spec["width"] * spec["height"]
+
+
 def kind_of(ordered: Mapping[str, Any], placement: Placement) -> Kind:
     """What decides the row's share of the GPUs."""
-    priority = Priority(ordered["priority"]) if ordered["priority"] else placement.priority
-    spec = ordered["spec"]
-    return Kind(priority, ordered["end_user"] or "", ordered["checkpoint"], spec["width"] * spec["height"])
+    return kind_by(wanted(ordered), placement)
+
+
+def kind_by(row: Wanted, placement: Placement, user: str | None = None) -> Kind:
+    """`user` is the order's, for rows that name none."""
+    priority, own_user, checkpoint, pixels = row
+    return Kind(Priority(priority) if priority else placement.priority, own_user or user or "", checkpoint, pixels)
 
 
 def job_columns(
@@ -93,7 +109,7 @@ def job_columns(
 ) -> dict[str, Any]:
     """Every column of a new row that is not NULL by nature."""
     columns = dict(ordered)
-    expires_in, placed = columns.pop("expires_in"), columns.pop("placed")
+    expires_in, placed, _ = columns.pop("expires_in"), columns.pop("placed"), columns.pop("by_chance")
     moment = placement.moment
     not_before = _moment(ordered["not_before"]) or placement.not_before
     scheduled = not_before is not None and not_before > moment and columns["status"] == JobStatus.QUEUED.value
@@ -118,7 +134,7 @@ def job_columns(
         "lost_leases": 0,
         "failures": 0,
         "not_before": not_before,
-        "expires_at": moment + timedelta(seconds=expires_in) if expires_in else None,
+        "expires_at": moment + timedelta(seconds=expires_in) if expires_in else _moment(ordered["expires_at"]) or placement.expires_at,
         "deadline": _moment(ordered["deadline"]) or placement.deadline,
         "created_at": moment,
         "finished_at": moment if columns["status"] == JobStatus.REJECTED.value else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,10 +13,12 @@ from typing import IO, Any
 import orjson
 
 from factory.domain.job_order import JobOrder
+from factory.domain.status import JobStatus
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, admit
 from factory.jobs.external_ids import ExternalIds
-from factory.jobs.new_job import order_columns
+from factory.jobs.new_job import Wanted, order_columns, wanted
+from factory.jobs.shares import MEMBERS
 
 KEPT_ERRORS = 1000
 REMEMBERED = 1024
@@ -40,7 +43,8 @@ class ParsedRow:
 class PreparedBatch:
     """Checked rows, not yet written to the database. `locate` says where in its file a row shows a field: column and cell.
 
-    `next_row` is where to go on with what was cut off.
+    `next_row` is where to go on with what was cut off. `may_repeat`: the seed of a row was said, so that it may equal another row.
+    `drawn` counts the rows that no rule refused, as they were added; with more than MEMBERS kinds it is not complete.
     """
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115
@@ -50,10 +54,15 @@ class PreparedBatch:
     external_ids: ExternalIds = field(default_factory=ExternalIds)
     locate: Locate = _nowhere
     next_row: int | None = None
+    drawn: Counter[Wanted] = field(default_factory=Counter)
+    may_repeat: bool = False
 
     def add(self, number: int, columns: dict[str, Any]) -> None:
         self.file.write(orjson.dumps([number, columns]) + b"\n")
         self.rows += 1
+        self.may_repeat = self.may_repeat or not columns["by_chance"]
+        if columns["status"] == JobStatus.QUEUED and len(self.drawn) <= MEMBERS:
+            self.drawn[wanted(columns)] += 1
 
     def refuse(self, number: int, problems: Iterable[Problem]) -> None:
         self.refused += 1
@@ -63,10 +72,12 @@ class PreparedBatch:
 
     def cut(self, places: int, why: Callable[[int], Problem]) -> None:
         """Only the first `places` rows stay; `why` says what each other is told."""
+        if self.rows <= places:
+            return  # and the file need not be read for that
         for number, _ in islice(self, places, None):
             self.next_row = self.next_row or number
             self.refuse(number, [why(number)])
-        self.rows = min(self.rows, places)
+        self.rows = places
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self.file.seek(0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, case, select, tuple_
 
 from factory.db import Database
 from factory.domain.batch import Batch
@@ -17,7 +17,7 @@ from factory.domain.job_order import JobOrder
 from factory.domain.status import JobStatus
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, admit
-from factory.jobs.change_order import change_order, check_changes
+from factory.jobs.change_order import EXPIRES, change_order, check_changes
 from factory.jobs.new_job import order_columns
 from factory.jobs.prepare_batch import PreparedBatch
 
@@ -52,14 +52,15 @@ def prepare_retry(db: Database, batch: Batch, wish: RetryWish, admission: Admiss
     judge = lru_cache(REMEMBERED)(admission.judge_prompt)
     admission = replace(admission, judge_prompt=judge, campaign=batch.campaign, project=batch.project)
     for row in _rows(db, batch.id, wish.wanted):
-        template = row.template if row.template and "@" in row.template else None
         try:
-            order = read(change_order(row.requested, wish.changes, template=template))
+            order = read(_asked(row, wish.changes))
             columns = order_columns(admit(order, admission))
         except Invalid as fault:
             prepared.refuse(row.row_no, _pointed(fault, wish.changes))
             continue
         kept = {name: getattr(row, name) for name in KEPT}
+        if row.expires_at is not None and not wish.changes.keys() & EXPIRES:
+            kept["expires_at"] = row.expires_at.isoformat()  # perhaps the whole order's, which no row repeats
         prepared.add(row.row_no, columns | kept | {"placed": row.cell is not None, "retry_of": str(row.id)})
     if prepared.refused and not prepared.rows:
         problems = [
@@ -70,10 +71,20 @@ def prepare_retry(db: Database, batch: Batch, wish: RetryWish, admission: Admiss
     return prepared
 
 
+def _asked(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """An `expires_at` that has passed falls away: who retries what expired wants it still."""
+    template = row.template if row.template and "@" in row.template else None
+    order = change_order(row.requested, changes, template=template)
+    if row.expires_at is None and "expires_at" not in changes:
+        order.pop("expires_at", None)
+    return order
+
+
 def _rows(db: Database, batch_id: uuid.UUID, statuses: list[str]) -> Iterator[Any]:
     """In pages, so that no transaction stays open while rows are checked."""
     after: list[ColumnElement[bool]] = []
-    columns: Any = (Job.id, Job.row_no, Job.requested, Job.template, *(getattr(Job, name) for name in KEPT))
+    to_come = case((Job.expires_at > db.now(), Job.expires_at)).label("expires_at")
+    columns: Any = (Job.id, Job.row_no, Job.requested, Job.template, to_come, *(getattr(Job, name) for name in KEPT))
     while True:
         mine = [Job.batch_id == batch_id, Job.status.in_(statuses), Job.superseded.is_(False), *after]
         with db.transaction() as session:

@@ -68,6 +68,10 @@ class Quote:
     unknown: str | None = None
     work: dict[Lane, Work] = field(default_factory=dict)
 
+    def keeps(self, deadline: datetime | None) -> bool | None:
+        """Whether nine such orders in ten end by then; None where nothing can be said."""
+        return self.finish.p90 <= deadline if self.finish and deadline else None
+
     def block(self, row: int, reason: dict[str, Any]) -> None:
         self.rows_blocked += 1
         if len(self.blocked) < KEPT_ERRORS:
@@ -101,8 +105,7 @@ def quote_order(
     with db.transaction() as session:
         backlog = read_backlog(session, db.now(), tenant=tenant, user=order.user or "", silence=silence, opens_at=opens_at)
         quote.room = room_for(session, tenant=tenant, user=order.user or "", default=max_queued)
-    _say_when(quote, backlog, tenant, order.not_before)
-    _mind_the_hours(quote, max(backlog.moment, order.not_before or backlog.moment), opens_at)
+    say_when(quote, backlog, tenant, order.not_before, opens_at)
     return quote
 
 
@@ -139,7 +142,7 @@ def _add(quote: Quote, row: dict[str, Any], order: BatchOrder, speeds: Speeds, k
         quote.gpu_seconds += cost
 
 
-def _say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime | None) -> None:
+def say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime | None, opens_at: OpensAt) -> None:
     """The order is done when its last lane is."""
     quote.workers = backlog.workers
     if standstill := [reason for lane in quote.work if (reason := backlog.standstill(lane))]:
@@ -160,6 +163,7 @@ def _say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime 
     )
     moments = (backlog.moment + timedelta(seconds=max(seconds, delay)) for seconds in (last.p10, last.p50, last.p90))
     quote.finish = Finish(*moments)
+    _mind_the_hours(quote, max(backlog.moment, not_before or backlog.moment), opens_at)
 
 
 def _mind_the_hours(quote: Quote, begin: datetime, opens_at: OpensAt) -> None:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factory.domain.fill_template import fill_template
 from factory.domain.job_order import JobOrder, LoraOrder
-from factory.domain.seed_policy import SEED_BITS, SeedPolicy, seed_by_policy
+from factory.domain.seed_policy import SeedPolicy, seed_by_policy
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, Problem
 
 SETTINGS = ("model", "width", "height", "loras", "label_profile")
+SIDES = ("width", "height")  # `size` gives them too
 
 
 @dataclass
 class Wish:
     """`source` is the JSON pointer to what said the prompt, `template` the name@version that did, if one did. `own` is what the order
-    says itself."""
+    says itself. `seed` is None where it is left to chance."""
 
     prompt: str
     source: str
-    seed: int
+    seed: int | None
     model: str | None = None
     width: int | None = None
     height: int | None = None
@@ -42,14 +42,13 @@ def read_wish(
     order: JobOrder, find: Callable[[str], TemplateVersion | None], series: str, problems: list[Problem], pointer: str
 ) -> Wish | None:
     """`series` is what derived seeds are the same within. None, and more in `problems`, when there is no prompt to be had."""
-    own = {name: getattr(order, name) for name in SETTINGS if name in order.model_fields_set or name in ("width", "height")}
-    own = {name: value for name, value in own.items() if value is not None}
+    sent = order.model_fields_set
+    own = {name: value for name in SETTINGS if (name in sent or name in SIDES) and (value := getattr(order, name)) is not None}
     if order.template is None:
         if order.vars:
             message = "vars fill a template's holes, and no template is named; name one in `template`, or leave vars out"
             problems.append(Problem("vars_without_template", message, f"{pointer}/vars"))
-        seed = secrets.randbits(SEED_BITS) if order.seed is None else order.seed
-        return Wish(order.prompt or "", f"{pointer}/prompt", seed, **_settings(own), own=frozenset(own))
+        return Wish(order.prompt or "", f"{pointer}/prompt", order.seed, **_settings(own), own=frozenset(own))
     version = find(order.template)
     if version is None:
         message = f"template {order.template!r} is unknown; `GET /api/v1/templates` lists yours, with `?market=1` those that come with us"
@@ -83,7 +82,7 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-def _seed(order: JobOrder, version: TemplateVersion, series: str, warnings: list[dict[str, Any]]) -> int:
+def _seed(order: JobOrder, version: TemplateVersion, series: str, warnings: list[dict[str, Any]]) -> int | None:
     rule: SeedPolicy = version.body.seed
     if order.seed is not None:
         if rule.value not in (None, order.seed):
@@ -96,7 +95,7 @@ def _seed(order: JobOrder, version: TemplateVersion, series: str, warnings: list
     if seed is None and rule.policy == "per_sku":
         message = f"{version.reference} draws its seed from the SKU, and the order has none: it is a random one"
         warnings.append(_warning("seed_without_sku", "/sku", message))
-    return secrets.randbits(SEED_BITS) if seed is None else seed
+    return seed
 
 
 def _warning(code: str, pointer: str, detail: str) -> dict[str, Any]:

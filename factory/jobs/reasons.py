@@ -95,14 +95,15 @@ def _of_workers(job: Job, around: Around) -> Iterator[Reason]:
     change = f"ordered from {' or '.join(held[:3])}, which is loaded, it would not wait for a load" if held else None
     if job.lane == Lane.INTERACTIVE:
         message = (
-            f"no worker has {job.checkpoint} loaded; one loads it when its own interactive jobs are done, or when this waited a load's time"
+            f"no worker has {job.checkpoint} loaded; one whose disk has it loads it when its own interactive jobs are done,"
+            " or when this waited a load's time"
         )
     else:
         run = max(worker.since_swap for worker in around.workers)
         waited = max(0, round((around.now - job.ready_at).total_seconds()))
         message = (
-            f"no worker has {job.checkpoint} loaded; one loads it when it has nothing else to do, or after {MIN_RUN} pictures"
-            f" since its last swap (now {run}) once this waited {OVERDUE_SECONDS} s (now {waited})"
+            f"no worker has {job.checkpoint} loaded; one whose disk has it loads it when it has nothing else to do, or after {MIN_RUN}"
+            f" pictures since its last swap (now {run}) once this waited {OVERDUE_SECONDS} s (now {waited})"
         )
     yield Reason("checkpoint_not_loaded", message, change)
 

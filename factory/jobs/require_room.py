@@ -15,7 +15,7 @@ from factory.jobs.room import DEFAULT_MAX_QUEUED, limits_of, retry_after, room_f
 
 @dataclass(frozen=True)
 class Room:
-    """Of `limit` places `left` are free: at least one."""
+    """Of `limit` places `left` are free."""
 
     limit: int
     left: int
@@ -31,18 +31,25 @@ def require_room(
     default: int = DEFAULT_MAX_QUEUED,
     memory: QueueMemory | None = None,
 ) -> Room:
-    """The room for an order of `wanted` rows, as many of which fit as there are places. Raises QueueFull when none does.
+    """The room for an order of `wanted` rows, as many of which fit as there are places: at least one. Raises QueueFull when none does.
 
     Orders of one row, of which many come in a second, bring a `memory`.
     """
-    limit = min(limits_of(session, tenant=tenant, user=user, default=default).values())
-    left = room_for(session, tenant=tenant, user=user, default=default, memory=memory)
-    if left > 0:
-        return Room(limit, left)
+    room = room_left(session, tenant=tenant, user=user, default=default, memory=memory)
+    if room.left > 0:
+        return room
     seconds = retry_after(session, now, tenant=tenant, excess=wanted)
-    remedy = f"come back in {seconds} s" if limit else "ask an operator for `max_queued`"
-    message = f"your queue is full: {limit} rows may wait at once; {remedy}, or cancel what is no longer wanted"
-    raise QueueFull(message, Problem("queue_full", message, "", wanted), retry_after=seconds, limit=limit)
+    remedy = f"come back in {seconds} s" if room.limit else "ask an operator for `max_queued`"
+    message = f"your queue is full: {room.limit} rows may wait at once; {remedy}, or cancel what is no longer wanted"
+    raise QueueFull(message, Problem("queue_full", message, "", wanted), retry_after=seconds, limit=room.limit)
+
+
+def room_left(
+    session: Session, *, tenant: str, user: str = "", default: int = DEFAULT_MAX_QUEUED, memory: QueueMemory | None = None
+) -> Room:
+    """What is free now, perhaps nothing; of tenant and user whoever has less."""
+    limit = min(limits_of(session, tenant=tenant, user=user, default=default).values())
+    return Room(limit, room_for(session, tenant=tenant, user=user, default=default, memory=memory))
 
 
 def no_place(number: int, taken: int) -> Problem:

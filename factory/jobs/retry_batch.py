@@ -7,12 +7,11 @@ unique index needs no exception. What the customer wrote stays in the old job's 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import orjson
 from sqlalchemy import ColumnElement, Uuid, any_, func, insert, literal, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
@@ -32,7 +31,7 @@ from factory.jobs.prepare_retry import RetryWish
 from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.shares import Tag, Tags, count_kinds, places
-from factory.jobs.submit_batch import JSON_COLUMNS
+from factory.jobs.submit_batch import for_copy
 
 Laid = tuple[int, dict[str, Any]]
 
@@ -118,12 +117,7 @@ def _rows(caller: Caller, placement: Placement, tags: Tags, first: int, laid: It
     for seq, (number, ordered) in enumerate(laid, first):
         kind = kind_of(ordered, placement)
         tag = tags.next(kind) if ordered["status"] == JobStatus.QUEUED.value else Tag(0.0, 0.0, tags.cost(kind))
-        columns = job_columns(ordered, caller, placement, kind, tag, seq=seq, row_no=number)
-        yield _plain(columns)
-
-
-def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: orjson.dumps(value).decode() if name in JSON_COLUMNS and value is not None else value for name, value in columns.items()}
+        yield for_copy(job_columns(ordered, caller, placement, kind, tag, seq=seq, row_no=number))
 
 
 def _settle(session: Session, batch: Batch, taken: set[str]) -> Retried:

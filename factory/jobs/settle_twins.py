@@ -19,9 +19,8 @@ from factory.domain.share import Allowance
 from factory.domain.status import Hold, JobStatus
 from factory.jobs.change_status import JOBS, change_status, pick
 from factory.jobs.enter_queue import announce, lifted
-from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, match_twins, pair
+from factory.jobs.match_twins import COLUMNS, has_picture, is_coming, pair
 
-__all__ = ["Settled", "match_twins", "settle_every_twin", "settle_twins"]
 UPKEEP = Actor("upkeep", "settle_twins")
 AT_ONCE = 2000
 RECENT = timedelta(minutes=2)  # twice as long as until upkeep looks at all of them again
@@ -60,13 +59,11 @@ def settle_twins(
     now: ColumnElement[Any],
     *,
     batch_id: uuid.UUID | None = None,
-    job_id: uuid.UUID | None = None,
     recent: timedelta | None = None,
 ) -> Settled:
-    """At most AT_ONCE of each kind. A new order asks only for its own deliveries, by `batch_id` or `job_id`; upkeep asks for all,
+    """At most AT_ONCE of each kind. A new batch asks only for its own deliveries, by `batch_id`; upkeep asks for all,
     or for those of `recent` pictures."""
     whose: list[ColumnElement[bool]] = [] if batch_id is None else [Job.batch_id == batch_id]
-    whose += [] if job_id is None else [Job.id == job_id]
     whose += [] if recent is None else [_of_pictures_since(now - recent)]
     delivered = change_status(
         session,

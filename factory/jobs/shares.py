@@ -3,7 +3,7 @@
 A row stands `cost / weight` GPU seconds behind the one before it of the same tenant; the first behind the tenant's last one, but never
 before what is served now (QueueMark). A tenant with nothing waiting is owed nothing and owes nothing, except for what it has in work:
 so an order that was canceled or reused does not count against the next one. Weights are those of tenant, user and priority. A deadline
-changes no weight: whether it can be kept is said when ordering.
+changes no weight: whether it is likely to be kept is said when ordering.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ import orjson
 from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
-from factory.db import copy_rows
+from factory.db import copy_rows, text_array
 from factory.domain.audit_event import AuditAction, AuditEvent
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
+from factory.domain.expiry import expiry
 from factory.domain.job import Job
 from factory.domain.row import new_id
 from factory.domain.status import JobStatus, Priority
@@ -24,12 +25,12 @@ from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.log_event import log_event
 from factory.jobs.match_twins import lock_twins, match_twins
-from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_of, numbers, submitted_events
+from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_by, kind_of, numbers, submitted_events
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.settle_twins import settle_twins
-from factory.jobs.shares import Demand, Tag, Tags, count_kinds, places
+from factory.jobs.shares import MEMBERS, Demand, Tag, Tags, count_kinds, places
 from factory.jobs.taken_ids import already_ordered, nothing_new, taken_ids
 
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
@@ -49,6 +50,8 @@ class BatchOrder:
     priority: Priority | None = None
     not_before: datetime | None = None
     deadline: datetime | None = None
+    expires_at: datetime | None = None
+    expires_in: int | None = None
     template: str | None = None
     catalogue: str | None = None
     reuse: bool = True
@@ -68,7 +71,7 @@ def submit_batch(
     """Write the batch, its jobs and their events in the caller's transaction; returns the batch id.
 
     Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted; so are the last ones
-    if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none.
+    if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none, Invalid if `expires_at` has passed.
     """
     room = require_room(session, now, tenant=caller.tenant, user=order.user or "", wanted=prepared.rows, default=max_queued)
     prepared.cut(room.left, lambda number: no_place(number, room.left))
@@ -76,7 +79,8 @@ def submit_batch(
     accepted = prepared.rows - len(taken)
     if not accepted:
         raise nothing_new(taken)
-    if order.reuse and accepted <= SHORT_ORDER:
+    twins = order.reuse and prepared.may_repeat  # to seeds by chance there is no equal, before them or beside them
+    if twins and accepted <= SHORT_ORDER:
         lock_twins(session, caller.tenant)  # a short order keeps its numbers and shares locked: it waits before it has them
     batch_id = new_id()
     placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order)
@@ -90,7 +94,7 @@ def submit_batch(
         places(session, caller.tenant, demand, long=accepted > SHORT_ORDER) as tags,
     ):
         _write(session, now, caller, _rows(prepared, taken, caller, placement, order, tags, first), placement)
-    _finish(session, now, caller, order, batch_id, {"accepted": accepted, "refused": prepared.refused})
+    _finish(session, now, caller, batch_id, {"accepted": accepted, "refused": prepared.refused}, twins=twins)
     return batch_id
 
 
@@ -102,6 +106,7 @@ def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder) -> Plac
         priority=order.priority or Priority.BULK,
         not_before=order.not_before,
         deadline=order.deadline,
+        expires_at=expiry(moment, order.expires_at, order.expires_in),
         catalogue=order.catalogue is not None,
     )
 
@@ -113,12 +118,10 @@ def _write(session: Session, now: ColumnElement[Any], caller: Caller, rows: Iter
     session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(mine)))
 
 
-def _finish(
-    session: Session, now: ColumnElement[Any], caller: Caller, order: BatchOrder, batch_id: uuid.UUID, counts: dict[str, int]
-) -> None:
+def _finish(session: Session, now: ColumnElement[Any], caller: Caller, batch_id: uuid.UUID, counts: dict[str, int], *, twins: bool) -> None:
     """What needs the rows to be there: twins, caps, and the event of the whole."""
     tenant = caller.tenant
-    if order.reuse:
+    if twins:
         match_twins(session, now, tenant=tenant, batch_id=batch_id)
         settle_twins(session, now, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
@@ -158,9 +161,14 @@ def _ordered(prepared: PreparedBatch, taken: dict[str, int], order: BatchOrder) 
 
 
 def _demand(prepared: PreparedBatch, taken: dict[str, int], order: BatchOrder, placement: Placement) -> Demand:
-    """Read before the rows are written: their places are reserved at once, and COPY leaves no room for questions."""
-    drawn = (ordered for _, ordered in _ordered(prepared, taken, order) if ordered["status"] == JobStatus.QUEUED.value)
-    return count_kinds(kind_of(ordered, placement) for ordered in drawn)
+    """Asked before the rows are written: their places are reserved at once, and COPY leaves no room for questions."""
+    if taken or prepared.next_row or len(prepared.drawn) > MEMBERS:
+        drawn = (ordered for _, ordered in _ordered(prepared, taken, order) if ordered["status"] == JobStatus.QUEUED.value)
+        return count_kinds(kind_of(ordered, placement) for ordered in drawn)
+    demand = Demand()
+    for row, count in prepared.drawn.items():
+        demand[kind_by(row, placement, order.user)] += count
+    return demand
 
 
 def _rows(
@@ -169,10 +177,16 @@ def _rows(
     for seq, (number, ordered) in enumerate(_ordered(prepared, taken, order), first):
         kind = kind_of(ordered, placement)
         tag = tags.next(kind) if ordered["status"] == JobStatus.QUEUED.value else Tag(0.0, 0.0, tags.cost(kind))
-        columns = job_columns(ordered, caller, placement, kind, tag, seq=seq, row_no=number)
-        yield {
-            name: orjson.dumps(value).decode() if name in JSON_COLUMNS and value is not None else value for name, value in columns.items()
-        }
+        yield for_copy(job_columns(ordered, caller, placement, kind, tag, seq=seq, row_no=number))
+
+
+def for_copy(columns: dict[str, Any]) -> dict[str, Any]:
+    """As COPY takes a row: JSON as text, and arrays too, into which the driver would look item by item."""
+    for name in JSON_COLUMNS:
+        if columns[name] is not None:
+            columns[name] = orjson.dumps(columns[name]).decode()
+    columns["tags"] = text_array(tuple(columns["tags"]))
+    return columns
 
 
 def _inherit(ordered: dict[str, Any], order: BatchOrder) -> None:

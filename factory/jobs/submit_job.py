@@ -16,7 +16,6 @@ from factory.jobs.admit import Admitted
 from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.new_job import Placement, job_columns, kind_of, order_columns, submitted_events, take_numbers
-from factory.jobs.settle_twins import match_twins, settle_twins
 from factory.jobs.shares import count_kinds, places
 
 DEFAULT_PROJECT = "default"
@@ -29,12 +28,8 @@ def submit_job(
     admitted: Admitted,
     *,
     request_sha256: str | None = None,
-    reuse: bool = False,
 ) -> uuid.UUID:
-    """Record an admitted order in the caller's transaction; returns the id of the job.
-
-    With `reuse` it delivers the picture of an equal order, if there is one, and is not drawn again.
-    """
+    """Record an admitted order in the caller's transaction; returns the id of the job."""
     moment = session.execute(select(now)).scalar_one()
     placement = Placement(moment, admitted.order.project or DEFAULT_PROJECT, priority=Priority.INTERACTIVE)
     seq = take_numbers(session, caller, placement, 1)
@@ -45,8 +40,5 @@ def submit_job(
         session.execute(insert(Job).values(**columns, request_sha256=request_sha256).inline())
     job_id: uuid.UUID = columns["id"]
     session.execute(insert(AuditEvent).from_select(EVENT_COLUMNS, submitted_events(now, caller.actor).where(Job.id == job_id)))
-    if reuse:
-        match_twins(session, now, tenant=caller.tenant, batch_id=None, job_ids=[job_id])
-        settle_twins(session, now, job_id=job_id)
     apply_caps(session, now, tenant=caller.tenant, job_id=job_id)
     return job_id

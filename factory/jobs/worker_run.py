@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from factory.domain.claim import Claim
 from factory.domain.status import Lane
@@ -12,17 +12,19 @@ from factory.jobs.claim_lists import Run
 
 @dataclass
 class WorkerRun:
-    """Counted when a job is claimed, since the next claim is made before its picture is drawn. `is_offpeak` tells the hour."""
+    """Counted when a job is claimed, since the next claim is made before its picture is drawn. `is_offpeak` tells the hour,
+    `lacks` names checkpoints that were not on this worker's disk when it last looked."""
 
     is_offpeak: Callable[[], bool]
     since_swap: int = 0
     lora_key: str = ""
     lora_run: int = 0
     interactive_run: int = 0
+    lacks: set[str] = field(default_factory=set)
 
     def next(self) -> Run:
         """What the next claim has to know."""
-        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak())
+        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak(), tuple(sorted(self.lacks)))
 
     def took(self, claim: Claim, resident: Sequence[str]) -> None:
         """`resident`: what the worker held, or was loading, when it claimed."""

@@ -71,6 +71,10 @@ class Gpu:
         """Names of the checkpoints in memory."""
         return self.cache.resident()
 
+    def lacks(self, checkpoint: str) -> bool:
+        """Neither in memory nor on this worker's disk: another worker may have it."""
+        return self.cache.lacks(checkpoint)
+
     def _draw(self, spec: GenerationSpec, on_step: OnStep) -> Picture:
         asked = perf_counter()
         with self.cache.pin(spec) as pipeline:

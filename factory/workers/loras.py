@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from factory.domain.generation_spec import LoraUse
-from factory.errors import BadLora
+from factory.errors import BadLora, Capacity
 from factory.workers.checkpoints import file_sha256, read_header
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def lora_file(shelf: Path | None, use: LoraUse) -> Path:
-    """The file that `use` orders, below `shelf`/name. Raises BadLora: missing, or not the bytes that were ordered."""
+    """The file that `use` orders, below `shelf`/name.
+
+    Raises Capacity (no such folder: another worker may have it) and BadLora (no file in it, or not the bytes that were ordered).
+    """
     if shelf is None:
-        raise BadLora(f"LoRA {use.name!r} was ordered and this worker has no folder of LoRAs; set FACTORY_LORAS_DIR")
+        raise Capacity(f"LoRA {use.name!r} was ordered and this worker has no folder of LoRAs; set FACTORY_LORAS_DIR")
     folder = shelf / use.name
     if folder.parent != shelf or use.name in ("", ".", ".."):
         raise BadLora(f"LoRA {use.name!r} is not the name of a folder")
+    if not folder.exists():
+        raise Capacity(f"this worker has no folder of LoRA {use.name!r}; copy it there, or leave the job to one that has")
     found, _ = measure_lora(folder)
     if found != use.sha256:
         raise BadLora(f"LoRA {use.name!r} on this worker is {found[:12]}, the order says {use.sha256[:12]}; copy it again")

@@ -47,7 +47,7 @@ class PipelineCache:
     def pin(self, spec: GenerationSpec) -> Iterator[Pipeline]:
         """The pipeline that `spec` orders, kept in memory until the block ends.
 
-        Raises BadCheckpoint (missing, broken, or not the bytes that were ordered), OutOfVram (does not fit), Capacity (no such engine).
+        Raises BadCheckpoint (broken, or not the bytes that were ordered), OutOfVram (does not fit), Capacity (no such engine or folder).
         """
         key = (spec.engine, spec.checkpoint, spec.checkpoint_sha256)
         if not self._pin_held(key):
@@ -63,6 +63,10 @@ class PipelineCache:
         """Names of the loaded checkpoints, the most recently used first; `claim_job` prefers their jobs."""
         with self._changed:
             return list(dict.fromkeys(name for _, name, _ in reversed(self._held)))
+
+    def lacks(self, checkpoint: str) -> bool:
+        """Neither loaded nor in the folder. What is no name, or cannot be looked at, is not lacking: loading says what is wrong with it."""
+        return checkpoint not in self.resident() and self._is_name(checkpoint) and self._is_missing(checkpoint)
 
     @property
     def bytes(self) -> int:
@@ -116,13 +120,25 @@ class PipelineCache:
         name, checkpoint, ordered = key
         if name not in self._engines:
             raise Capacity(f"this worker has no engine {name!r}; it has {', '.join(sorted(self._engines))}")
-        path = self._checkpoints / checkpoint
-        if path.parent != self._checkpoints or checkpoint in ("", ".", ".."):
+        if not self._is_name(checkpoint):
             raise BadCheckpoint(f"checkpoint {checkpoint!r} is not the name of a folder")
+        path = self._checkpoints / checkpoint
+        if self._is_missing(checkpoint):
+            raise Capacity(f"this worker has no folder of checkpoint {checkpoint!r}; copy it there, or leave the job to one that has")
         found = manifest_sha256(path)
         if found != ordered:
             raise BadCheckpoint(f"checkpoint {checkpoint!r} on this worker is {found[:12]}, the order says {ordered[:12]}; copy it again")
         return self._engines[name], path
+
+    def _is_name(self, checkpoint: str) -> bool:
+        return checkpoint not in ("", ".", "..") and (self._checkpoints / checkpoint).parent == self._checkpoints
+
+    def _is_missing(self, checkpoint: str) -> bool:
+        try:
+            (self._checkpoints / checkpoint).stat()
+        except OSError as fault:
+            return isinstance(fault, FileNotFoundError)
+        return False
 
     def _make_room(self, key: Key, needed: int) -> int:
         """Evict until `needed` fits and return it; nothing is evicted in vain. The lock is held."""

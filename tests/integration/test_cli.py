@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,15 @@ from factory.workers.engines.simulated import write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "cli"
+CATALOGUE = str(ROOT / "demo" / "catalogue.yaml")
+KETTLE = """
+name: kettle
+title: {zh: 水壶, en: Kettle}
+prompt: "{colour} kettle, {where}"
+variables:
+  colour: {type: choice, allowed: [red, blue], example: red}
+  where: {default: on white, example: in a garden}
+"""
 
 
 def at(url):
@@ -67,10 +77,10 @@ def api(migrated, tmp_path_factory):
     command = [sys.executable, "-m", "factory", "api", "--port", url.rsplit(":", 1)[1]]
     log = tmp_path_factory.mktemp("api") / "api.log"
     child = Guarded(command, log=log, env={**os.environ, **migrated}, cwd=ROOT)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while time.monotonic() < until and child.alive():
         try:
-            urllib.request.urlopen(f"{url}/healthz", timeout=2).close()
+            urllib.request.urlopen(f"{url}/healthz", timeout=10).close()
             break
         except OSError:
             time.sleep(0.1)
@@ -88,6 +98,12 @@ def run(env, *words, code=0, stdin=None):
 
 def rows(env, *words):
     return json.loads(run(env, *words, "--json").stdout)
+
+
+@pytest.fixture
+def torch_answers(monkeypatch):
+    """The healthy doctor loads it, which takes seconds; the others need not."""
+    monkeypatch.setattr("factory.cli.checkup.machine.ASK_TORCH", """print('{"version": "none", "cuda": false}')""")
 
 
 def test_without_tables_the_remedy_is_said(postgres, env):
@@ -155,6 +171,7 @@ def test_the_doctor_finds_a_healthy_factory_healthy(migrated):
     assert not list(Path(migrated["FACTORY_STORAGE_URL"].removeprefix("file://")).rglob("*.png"))
 
 
+@pytest.mark.usefixtures("torch_answers")
 @pytest.mark.parametrize(
     ("changes", "failing"),
     [
@@ -178,6 +195,7 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(migrated, changes, failin
     assert all(check["remedy"] for check in seen["checks"] if check["status"] == "failed")
 
 
+@pytest.mark.usefixtures("torch_answers")
 def test_the_doctor_finds_the_owner_at_work_old_schema_eviction_and_changed_weights(postgres, valkey, migrated):
     import redis
 
@@ -195,6 +213,7 @@ def test_the_doctor_finds_the_owner_at_work_old_schema_eviction_and_changed_weig
     assert {check["name"] for check in seen["checks"] if check["status"] == "failed"} == {"audit log", "redis eviction", "checkpoints"}
 
 
+@pytest.mark.usefixtures("torch_answers")
 def test_the_doctor_without_settings_still_answers(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("FACTORY_")]:
         monkeypatch.delenv(name)
@@ -280,13 +299,14 @@ def test_the_command_line_that_readme_shows_runs(api, tmp_path):
     (tmp_path / "bin" / "python").chmod(0o755)
     command = [str(launcher.write(tmp_path, ROOT)), *shlex.split(shown.group(1)), "--project", "readme"]
     waiting = subprocess.Popen(command, env={**os.environ, **api}, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not (found := rows(api, "jobs", "list", "--project", "readme", "--limit", "0")):
         assert waiting.poll() is None, waiting.communicate()
         assert time.monotonic() < until
+        time.sleep(0.2)
     with Client(api["FACTORY_URL"], api["FACTORY_API_KEY"]) as client:
         client.post(f"/batches/{found[0]['batch_id']}/cancel")  # nobody draws here
-    said, complaint = waiting.communicate(timeout=60)
+    said, complaint = waiting.communicate(timeout=120)
     assert waiting.returncode == 1
     assert found[0]["batch_id"] in said
     assert f"{len(found)} canceled, see `factory jobs list --batch {found[0]['batch_id']} --status canceled`" in complaint
@@ -307,3 +327,146 @@ def test_a_revoked_key_is_told_so(api):
     run(api, "keys", "revoke", other["prefix"])
     answer = run({**api, "FACTORY_API_KEY": other["secret"]}, "jobs", "list", code=1)
     assert "factory keys create" in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def shop(api, tmp_path_factory):
+    """The API, and a checkpoint to order from. Nobody draws here."""
+    folder = write_checkpoint(tmp_path_factory.mktemp("weights") / "default")
+    run(api, "checkpoints", "add", str(folder), "--engine", "simulated", "--native-side", "256")
+    return api
+
+
+def as_tenant(env, name):
+    return {**env, "FACTORY_API_KEY": rows(env, "keys", "create", "--tenant", name)["secret"]}
+
+
+def test_a_catalogue_is_planned_quoted_and_ordered_once(shop):
+    before = rows(shop, "plan", CATALOGUE)
+    quote = before["quote"]
+    assert (before["to_render"], quote["images"], quote["to_draw"], quote["duplicates"], quote["rows_blocked"]) == (12, 12, 12, 0, 0)
+    assert (quote["workers"], quote["finish"]) == (0, None)
+    said = run(shop, "plan", CATALOGUE).stdout
+    assert "demo-shop: 12 pictures" in said
+    assert len(re.findall(r"DEMO-\w+\|(?:main|detail)\|256x256\|\|1 +missing", said)) == 12
+    assert re.search(r"to draw +12\b", said)
+    assert f"{quote['cost']} CNY" in said
+    assert said.endswith(f"12 pictures to draw: `factory apply {CATALOGUE}` orders them\n")
+
+    applied = rows(shop, "apply", CATALOGUE)
+    assert (applied["ordered"], applied["batch"]["counts"]["queued"]) == (12, 12)
+    after = rows(shop, "plan", CATALOGUE)
+    assert (after["to_render"], after["counts"]["in_work"], after["quote"]) == (0, 12, None)
+    assert run(shop, "plan", CATALOGUE).stdout.endswith("\nnothing to draw\n")
+    assert run(shop, "apply", CATALOGUE).stdout.endswith("\nnothing was ordered\n")
+
+
+def test_what_the_queue_had_no_room_for_is_said_and_ordered_by_the_next_apply(shop):
+    narrow = as_tenant(shop, "narrow")
+    run(shop, "queue", "allow", "narrow", "--max-queued", "5")
+    answer = run(narrow, "apply", CATALOGUE, code=1)
+    assert "5 pictures ordered" in answer.stdout
+    assert "factory: 5 of 12 rows were taken; apply again to order the rest" in answer.stderr
+    run(shop, "queue", "allow", "narrow", "--max-queued", "none")
+    assert rows(narrow, "apply", CATALOGUE)["ordered"] == 7
+    assert "nothing was ordered" in run(narrow, "apply", CATALOGUE).stdout
+
+
+def test_blocked_cells_are_listed_first_and_make_apply_fail(shop, tmp_path):
+    file = tmp_path / "thirty.yaml"
+    good = "".join(f"  - {{sku: S{number}, prompt: cup {number}}}\n" for number in range(30))
+    file.write_text(f"name: thirty\nrows:\n{good}  - {{prompt: nameless}}\n", encoding="utf-8")
+    planned = run(shop, "plan", str(file))
+    assert "sku is missing" in planned.stdout
+    assert "… and 11 more; --json lists the first thousand\n" in planned.stderr
+    failed = run(shop, "apply", str(file), code=1)
+    assert "30 pictures ordered" in failed.stdout
+    assert "factory: 1 picture of the catalogue cannot be ordered" in failed.stderr
+    assert rows(shop, "plan", str(file))["counts"]["in_work"] == 30
+
+
+def test_templates_are_saved_shown_and_exported(shop, tmp_path):
+    file = tmp_path / "kettle.yaml"
+    file.write_text(KETTLE, encoding="utf-8")
+    assert run(shop, "templates", "save", str(file)).stdout == "kettle@1\n"
+    shown = run(shop, "templates", "show", "kettle").stdout
+    assert re.search(r"template +kettle@1\b", shown)
+    assert re.search(r"colour +choice +red, blue +– +red\b", shown)
+    exported = run(shop, "templates", "export", "kettle@1").stdout
+    assert "水壶" in exported
+    file.write_text(exported.replace("on white", "on wood"), encoding="utf-8")
+    assert run(shop, "templates", "save", str(file)).stdout == "kettle@2\n"
+    assert "kettle@2" in run(shop, "templates", "list").stdout
+    quoted = run(shop, "quote", "-", "--template", "kettle", stdin="sku,colour\nK-1,red\nK-2,green\n").stdout
+    assert re.search(r"rows blocked +1\b", quoted)
+    assert "vars/colour" in quoted
+
+
+def test_a_quote_orders_nothing(shop):
+    before = [batch["id"] for batch in rows(shop, "batches", "list")]
+    said = run(shop, "quote", str(ROOT / "demo" / "catalogue.csv"), "--template", "white-bg").stdout
+    assert re.search(r"images +6\b", said)
+    assert re.search(r"cost +\d+\.\d+ CNY\b", said)
+    assert re.search(r"likely finish +no worker is alive", said)
+    twins = run(shop, "quote", "-", stdin="prompt,seed\na quoted cup,1\na quoted cup,1\n").stdout
+    assert re.search(r"to draw +1\b", twins)
+    assert re.search(r"duplicates +1\b", twins)
+    assert [batch["id"] for batch in rows(shop, "batches", "list")] == before
+
+
+def test_a_batch_is_paused_moved_let_go_and_ordered_anew(shop):
+    run(shop, "submit", "-", "--external-id", "steered", stdin="sku,prompt\nT-1,a red pot\nT-2,蓝色的壶\n")
+    job = rows(shop, "jobs", "list", "--batch", "steered")[0]["id"]
+    assert run(shop, "batches", "pause", "steered").stdout == "2 rows put on hold; the batch is paused\n"
+    assert re.search(r"^ *paused ", run(shop, "queue", "explain", job).stdout, re.MULTILINE)
+    assert run(shop, "batches", "priority", "steered", "standard").stdout == "2 rows moved to standard; the batch is paused\n"
+    assert run(shop, "batches", "resume", "steered").stdout == "2 rows let go; the batch is queued\n"
+    assert run(shop, "batches", "cancel", "steered").stdout == "steered: 2 pictures canceled; the batch is canceled\n"
+    assert run(shop, "batches", "retry", "steered").stdout == "0 rows ordered anew; the batch is canceled\n"
+    retried = run(shop, "batches", "retry", "steered", "--status", "canceled", "--change", "seed=7").stdout
+    assert retried == "2 rows ordered anew; the batch is queued\n"
+    shown = run(shop, "batches", "show", "steered").stdout
+    assert re.search(r"queued +2\b", shown)
+    assert "canceled" not in shown
+
+
+def test_a_batch_is_collected_as_it_stands(shop, tmp_path):
+    run(shop, "submit", "-", "--external-id", "collected", stdin="sku,prompt,seed\nC-1,a red jug,7\nC-2,白色的壶,8\n")
+    lines = list(csv.DictReader(run(shop, "batches", "manifest", "collected").stdout.splitlines()))
+    assert [(line["row"], line["sku"], line["status"], line["seed"]) for line in lines] == [
+        ("1", "C-1", "queued", "7"),
+        ("2", "C-2", "queued", "8"),
+    ]
+    out = tmp_path / "rows.jsonl"
+    answer = run(shop, "batches", "manifest", "collected", "--out", str(out), "--format", "jsonl")
+    assert answer.stderr == f"{out.stat().st_size} bytes in {out}\n"
+    assert [json.loads(line)["sku"] for line in out.read_text(encoding="utf-8").splitlines()] == ["C-1", "C-2"]
+    archive = tmp_path / "pictures.zip"
+    assert "bytes in" in run(shop, "batches", "archive", "collected", str(archive)).stderr
+    with zipfile.ZipFile(archive) as pictures:
+        assert pictures.namelist() == ["manifest.csv"]
+
+
+def test_the_queue_is_shown_shared_out_and_explained(shop):
+    status = run(shop, "queue", "status").stdout
+    assert re.search(r"interactive +open +\d", status)
+    assert "no worker is alive" in status
+    as_tenant(shop, "shared")
+    assert re.search(r"shared +– +2\.0 +4 +–", run(shop, "queue", "allow", "shared", "--weight", "2", "--max-running", "4").stdout)
+    assert re.search(r"shared +– +2\.0 +4 +–", run(shop, "queue", "allow", "shared").stdout)
+    job = json.loads(run(shop, "submit", "--prompt", "a cup that waits", "--json").stdout)
+    said = run(shop, "queue", "explain", job["id"]).stdout
+    assert said.startswith("queued, lane interactive; position ")
+    assert "no_worker" in said
+    assert run(shop, "jobs", "explain", job["id"]).stdout.startswith("queued, lane interactive")
+
+
+def test_a_webhook_is_made_and_listed_without_its_secret(shop):
+    made = run(shop, "webhooks", "create", "https://hooks.example.com/in?token=very-secret", "--event", "job.*")
+    assert made.stdout.startswith("whsec_")
+    assert "standard  https://hooks.example.com/in?token=…  job.*\n" in made.stderr
+    assert "shown once" in made.stderr
+    listed = run(shop, "webhooks", "list").stdout
+    assert re.search(r"standard +https://hooks\.example\.com/in\?token=… +job\.\* +enabled\b", listed)
+    assert made.stdout.strip() not in listed
+    assert "very-secret" not in listed

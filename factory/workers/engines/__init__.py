@@ -34,7 +34,7 @@ class Pipeline(Protocol):
         """Draw one picture; the same spec gives the same pixels on the same machine.
 
         `on_step(done, total)` runs after each evaluation and may raise to stop; the pipeline stays usable.
-        Raises Permanent (the order), BadLora, BadPicture (not finite), OutOfVram.
+        Raises Permanent (the order), BadLora, BadPicture (not finite), Capacity (OutOfVram, or a LoRA that is not here).
         """
         ...
 

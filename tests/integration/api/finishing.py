@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import timedelta
 
 from factory.db import Database
@@ -51,4 +52,12 @@ def finish_all(db: Database, storage: Storage, tenant: str) -> int:
     while any(found.job.hold is None for found in list_jobs(db, tenant=tenant, wanted=JobFilter(status=("queued",)), limit=200)):
         done += finish_one(db, storage).tenant == tenant
         settle_every_twin(db)
+    return done
+
+
+def finish_what_comes(db: Database, storage: Storage, tenant: str, seconds: float = 60) -> int:
+    """The same of an order that may still be on its way."""
+    end = time.monotonic() + seconds
+    while not (done := finish_all(db, storage, tenant)) and time.monotonic() < end:
+        time.sleep(0.05)
     return done

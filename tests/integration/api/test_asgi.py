@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -32,21 +33,24 @@ def address(settings: Settings, valkey: Valkey):
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    _, logged = process.communicate(timeout=20)
+    _, logged = process.communicate(timeout=60)
     assert "Application shutdown complete" in logged
 
 
+def seen(client: httpx.Client) -> dict[str, Any]:
+    try:
+        health: dict[str, Any] = client.get("/api/v1/health").json()
+    except httpx.ConnectError:
+        return {}
+    return health
+
+
 def test_an_order_reaches_the_queue(address, make_key, valkey, tenant):
-    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {make_key(tenant)}"}) as client:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                health = client.get("/api/v1/health").json()
-                break
-            except httpx.ConnectError:
-                assert time.monotonic() < end
-                time.sleep(0.1)
-        assert health["status"] == "ok", health
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {make_key(tenant)}"}, timeout=30) as client:
+        end = time.monotonic() + 120
+        while (health := seen(client)).get("status") != "ok":  # each part has two seconds, which a busy machine may not keep at first
+            assert time.monotonic() < end, health
+            time.sleep(0.1)
         assert client.get("/readyz").status_code == 200
         assert client.post("/api/v1/jobs", json={"prompt": "a"}).status_code == 202
         broker = redis.Redis.from_url(valkey.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -137,11 +138,20 @@ def test_wait_for_a_batch_and_a_refused_row_in_it(client, db, app, tenant):
     assert (batch["counts"]["queued"], batch["counts"]["rejected"], batch["done"]) == (2, 1, 1)
     worker = threading.Timer(0.3, finish_all, (db, app.state.storage, tenant))
     worker.start()
-    answer = client.get(batch["links"]["self"], headers={"Prefer": "wait=20"})
+    answer = client.get(batch["links"]["self"], headers={"Prefer": "wait=60"})
     worker.join()
     assert (answer.status_code, answer.json()["status"]) == (200, "partially_completed")
     rejected = client.get(batch["links"]["jobs"], params={"status": "rejected"}).json()["data"]
     assert [job["error"]["code"] for job in rejected] == ["refused"]
+
+
+def test_a_batch_with_a_row_refused_when_ordering_is_never_completed(client, db, app, tenant):
+    batch = client.post(BATCHES, json=[*ROWS, {"prompt": "a", "width": 70}]).json()
+    assert (batch["status"], batch["total"], batch["rows_refused"]) == ("queued", 2, 1)
+    finish_all(db, app.state.storage, tenant)
+    ended = client.get(batch["links"]["self"]).json()
+    assert (ended["status"], ended["counts"]["succeeded"], ended["done"]) == ("partially_completed", 2, 2)
+    assert [one["status"] for one in client.get(BATCHES).json()["data"]] == ["partially_completed"]
 
 
 def test_cancel_ends_what_is_left(client):
@@ -180,9 +190,16 @@ def problem(answer):
     return answer.status_code, answer.json()["code"]
 
 
-def test_orders_that_are_none(client):
-    many = b"prompt\n" + b"a\n" * 100_001
+@pytest.mark.parametrize("most", [1000, pytest.param(100_000, marks=pytest.mark.drill)])
+def test_one_row_more_than_an_order_may_have(client, app, monkeypatch, most):
+    usual = app.state.admission()
+    assert usual.limits.max_rows == 100_000
+    monkeypatch.setitem(app.state._state, "admission", lambda: replace(usual, limits=replace(usual.limits, max_rows=most)))
+    many = b"prompt\n" + b"a\n" * (most + 1)
     assert problem(client.post(BATCHES, content=many, headers=CSV)) == (422, "too_many_rows")
+
+
+def test_orders_that_are_none(client):
     for content, kind in (
         (b"[]", "application/json"),
         (b'{"rows": []}', "application/json"),

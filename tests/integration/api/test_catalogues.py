@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from factory.domain.api_key import Scope
+from factory.domain.plain_yaml import LONGEST
 from factory.jobs.find_jobs import JobFilter, list_jobs
 from factory.jobs.settle_twins import settle_every_twin
 from tests.integration.api.finishing import finish_one
@@ -229,3 +230,61 @@ def test_a_quote_takes_what_an_order_takes(client):
     assert answer.json()["deadline"] is not None
     assert client.post(QUOTES, json=[]).json()["code"] == "empty_batch"
     assert client.post(QUOTES, json=[{"prompt": "a"}], params={"colour": "red"}).json()["code"] == "unknown_field"
+
+
+EQUAL = """
+name: 春季
+template: white
+slots: [main, detail]
+sizes: [512x512]
+deadline: +2d
+rows:
+  - {sku: A, product: cup, seed: 7}
+  - {sku: B, product: pot}
+  - {product: nameless}
+"""
+
+
+def test_a_plan_brings_a_quote_of_what_an_apply_would_order(client, app, db, tenant):
+    found = sent(client, PLAN, EQUAL).json()
+    quote = found["quote"]
+    assert counts(sent(client, PLAN, EQUAL)) == {"missing": 4, "blocked": 2}
+    assert (quote["images"], quote["to_draw"], quote["duplicates"], quote["reused"], quote["rows_blocked"]) == (4, 3, 1, 0, 2)
+    assert [(one["row"], one["code"]) for one in quote["blocked"]] == [(3, "catalogue_row_without_sku")]
+    assert found["gpu_seconds"] == quote["gpu_seconds"] == pytest.approx(3 * quote["gpu_seconds_saved"], abs=0.01)
+    assert quote["cost"] == round(quote["gpu_seconds"] / 3600 * quote["per_gpu_hour"], 2)
+    assert (quote["finish"] is None) == (quote["workers"] == 0) == (quote["finish_unknown"] is not None)
+    assert quote["deadline"] is not None
+    assert (quote["deadline_kept"] is None) == (quote["finish"] is None)
+    assert client.get("/api/v1/jobs").json()["data"] == []
+
+    applied = sent(client, APPLY, EQUAL).json()
+    assert (applied["ordered"], applied["reused"]) == (4, 1)
+    assert applied["gpu_seconds"] == pytest.approx(quote["gpu_seconds"], abs=0.01)
+    other = sent(client, PLAN, EQUAL.replace("春季", "夏季")).json()["quote"]
+    assert (other["images"], other["to_draw"], other["reused"]) == (4, 2, 2)
+    deliver(db, app.state.storage, tenant)
+    done = sent(client, PLAN, EQUAL).json()
+    assert (done["counts"]["present"], done["to_render"], done["gpu_seconds"], done["quote"]) == (4, 0, 0.0, None)
+
+
+def test_a_quote_of_a_plan_is_of_what_is_lacking_still(client):
+    assert sent(client, APPLY).json()["ordered"] == 4
+    grown = sent(client, PLAN, INLINE + "  - {sku: B, product: pan}\n").json()
+    assert (grown["images"], grown["to_render"], grown["quote"]["images"]) == (6, 2, 2)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
+def test_a_catalogue_is_short_and_the_rows_beside_it_may_be_many(client, media_type):
+    large = json.dumps({"name": "春季", "template": "white", "rows": [{"sku": "A", "product": "x" * LONGEST}]}).encode()
+    for answer in (
+        client.post(PLAN, content=large, headers={"Content-Type": media_type}),
+        client.post(PLAN, files={"catalogue": ("c.json" if media_type == "application/json" else "c.yaml", large)}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        (error,) = answer.json()["errors"]
+        assert (error["pointer"], error["value"]) == ("/rows", len(large))
+        assert "a file beside it" in answer.json()["detail"]
+    rows = CSV.splitlines()[0] + "\n" + "".join(f"A-{number},杯,{'x' * 100_000}\n" for number in range(50))
+    assert len(rows) > LONGEST
+    assert counts(form(client, PLAN, rows=rows.encode())) == {"missing": 50}

@@ -68,6 +68,26 @@ def test_jsonl_and_links_that_anybody_may_open(client, db, storage, tenant):
     assert hashlib.sha256(picture.content).hexdigest() == row["sha256"]
 
 
+def test_rows_refused_when_ordering_stand_in_every_manifest(client, db, storage, tenant):
+    table = "货号,提示词,宽,高\nS-1,红杯,65,70\nS-2,蓝杯,64,64\n../../x,绿杯,,\n"
+    batch = client.post(BATCHES, content=table.encode(), headers={"Content-Type": "text/csv"}).json()
+    assert (batch["rows_accepted"], batch["rows_refused"]) == (1, 2)
+    deliver_one(db, storage, tenant)
+    rows = csv_rows(collect(client, batch, "manifest.csv").content)
+    assert [(row["row"], row["sku"], row["status"]) for row in rows if row["sku"]] == [("2", "S-2", "succeeded")]
+    assert [(row["row"], row["status"]) for row in rows[::2]] == [("1", "refused"), ("3", "refused")]
+    width = "size_not_multiple_of_16: width 65 must be a multiple of 16; try 64 (column 宽, cell C2)"
+    height = "size_not_multiple_of_16: height 70 must be a multiple of 16; try 64 (column 高, cell D2)"
+    assert {name: value for name, value in rows[0].items() if value} == {"row": "1", "status": "refused", "reason": f"{width}; {height}"}
+    lines = [json.loads(line) for line in collect(client, batch, "manifest.jsonl").text.splitlines()]
+    assert [(line["row"], line["status"]) for line in lines] == [(1, "refused"), (2, "succeeded"), (3, "refused")]
+    assert {name for name, value in lines[2].items() if value is not None} == {"row", "status", "reason"}
+    assert (lines[2]["reason"].split(":")[0], lines[2]["reason"].endswith("(column 货号, cell A4)")) == ("invalid_value", True)
+    read = opened(collect(client, batch, "archive.zip"))
+    assert read.namelist() == [rows[1]["filename"], "manifest.csv"]
+    assert csv_rows(read.read("manifest.csv")) == rows
+
+
 def test_a_mark_for_excel_only_when_asked(client):
     batch = order(client)
     assert not collect(client, batch, "manifest.csv").content.startswith(codecs.BOM_UTF8)

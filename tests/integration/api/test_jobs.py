@@ -9,7 +9,7 @@ import uuid
 import pytest
 from sqlalchemy import event
 
-from tests.integration.api.finishing import CONTENT, finish_all
+from tests.integration.api.finishing import CONTENT, finish_all, finish_what_comes
 
 JOBS = "/api/v1/jobs"
 
@@ -64,20 +64,20 @@ def test_a_finished_job_shows_its_picture(client, db, app, tenant):
 
 
 def test_wait_answers_when_the_job_has_ended(client, db, app, tenant):
-    worker = threading.Timer(0.6, finish_all, (db, app.state.storage, tenant))
+    worker = threading.Timer(0.6, finish_what_comes, (db, app.state.storage, tenant))
     worker.start()
-    answer = client.post(JOBS, json={"prompt": "a"}, headers={"Prefer": "respond-async, wait=20"})
+    answer = client.post(JOBS, json={"prompt": "a"}, headers={"Prefer": "respond-async, wait=60"})
     worker.join()
     assert answer.status_code == 200
     assert answer.json()["status"] == "succeeded"
-    assert answer.headers["preference-applied"] == "wait=20"
+    assert answer.headers["preference-applied"] == "wait=60"
 
 
 def test_a_wait_that_is_too_short_answers_202(client):
     started = time.monotonic()
     answer = client.post(f"{JOBS}?wait=0.4", json={"prompt": "a"})
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
-    assert 0.3 < time.monotonic() - started < 3
+    assert 0.3 < time.monotonic() - started < 15  # not the minute that a wait may take
     again = client.get(answer.json()["links"]["self"], headers={"Prefer": "wait=9999999"}, params={"wait": 0.1})
     assert (again.status_code, again.headers["preference-applied"]) == (202, "wait=0.1")
 

@@ -27,6 +27,7 @@ from factory.jobs.raise_marks import raise_marks
 from factory.jobs.submit_batch import BatchOrder, submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.postprocess.prompt_rules import Decision, Hit
+from tests.integration.telling import settle as wait_for_older_transactions
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -91,10 +92,11 @@ def allow(sql: psycopg.Connection, tenant: str, member: str = "", **allowance: A
     )
 
 
-def settle(db: Database) -> None:
-    """Marks rise, are stamped, and settle."""
+def settle(db: Database, **how: bool) -> None:
+    """Marks rise, are stamped, and settle. Each step waits until older transactions have ended, a server's own too: hold none open."""
     for _ in range(3):
-        assert raise_marks(db)
+        assert raise_marks(db, **how)
+        wait_for_older_transactions(db)
 
 
 def checkpoint(name: str) -> Checkpoint:

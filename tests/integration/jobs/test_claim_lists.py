@@ -98,6 +98,28 @@ def test_the_offpeak_lane_comes_last_and_only_in_its_hours(db: Database, caller:
     assert take(db, resident=HERE, run=Run(offpeak_open=True)).job_id == cheap
 
 
+def test_jobs_of_a_checkpoint_that_the_disk_lacks_are_left_to_others(
+    db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection
+) -> None:
+    register(sql, "default", "other")
+    theirs = [submit(db, caller, model="other", priority=priority) for priority in ("interactive", "bulk", "offpeak")]
+    clock.advance(OVERDUE_SECONDS)
+    bare = Run(since_swap=MIN_RUN, offpeak_open=True, lacks=("other",))
+    for resident in ((), HERE):
+        assert claim_job(db, worker="w1", lease=LEASE, resident=resident, run=bare) is None
+    mine = [submit(db, caller, priority=priority) for priority in ("interactive", "bulk", "offpeak")]
+    assert [take(db, run=bare).job_id for _ in mine] == mine
+    assert [take(db, "w2", run=Run(offpeak_open=True)).job_id for _ in theirs] == theirs
+
+
+def test_fair_share_decides_among_the_checkpoints_that_are_there(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    register(sql, "default", "other", "third")
+    bulk(db, caller, "other")
+    rows = [bulk(db, caller) for _ in range(3)]
+    sql.execute("UPDATE jobs SET checkpoint = 'third' WHERE id = %s", (rows[1],))
+    assert [take(db, run=Run(lacks=("other",))).job_id for _ in rows] == rows
+
+
 @pytest.mark.parametrize("hold", ["scheduled", "paused", "capped", "twin"])
 def test_what_is_held_is_offered_to_nobody(db: Database, caller: Caller, sql: psycopg.Connection, hold: str) -> None:
     submit(db, caller)
@@ -144,12 +166,13 @@ def test_a_place_never_passes_to_another_tenant(db: Database, caller: Caller, sq
     assert [take(db).tenant for _ in range(8)].count("neighbour") == 4
 
 
-def test_a_claim_reads_only_the_starts_of_the_queue_s_indexes(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_claim_reads_only_the_starts_of_the_queue_s_indexes(db: Database, caller: Caller, sql: psycopg.Connection, bare: bool) -> None:
     register(sql, "default", "other")
     submit_rows(db, caller, ({"model": ("default", "other")[n % 2]} for n in range(3000)))
     sql.execute("ANALYZE jobs")
-    statement = claim_statement(2, same_lora=True, may_swap=True, bulk_first=False, offpeak=True, now="now()")
-    binds = {"worker": "w1", "lora_key": "", "r0": "default", "r1": "other"}
+    statement = claim_statement(2, same_lora=True, may_swap=True, bulk_first=False, offpeak=True, now="now()", lacking=bare)
+    binds = {"worker": "w1", "lora_key": "", "lacks": ["third"], "r0": "default", "r1": "other"}
     with db.transaction() as session:
         plan = "\n".join(session.scalars(text(f"EXPLAIN {statement.text}"), binds))
     assert "Seq Scan on jobs" not in plan

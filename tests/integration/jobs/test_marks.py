@@ -79,7 +79,8 @@ def test_an_order_in_flight_is_waited_for(db: Database, caller: Caller, sql: psy
         late = submit_job(session, db.now(), Caller(tenant="late", name="fk_late"), admitted())
         for _ in range(5):
             take(db)
-        settle(db)
+        for _ in range(3):
+            assert raise_marks(db)
         low, settled = marks_of(sql)["interactive", "", ""]
         assert low == 3.0
         assert settled < 1.0, "the order is still open"
@@ -107,14 +108,12 @@ def test_marks_of_tenants_may_rise_more_seldom(db: Database, caller: Caller, sql
     register(sql, "default")
     for _ in range(3):
         submit(db, caller)
-    for _ in range(3):
-        assert raise_marks(db, tenants=False, forget=False)
+    settle(db, tenants=False, forget=False)
     assert marks_of(sql).keys() == {("interactive", "", ""), ("interactive", "default", "")}
     settle(db)
     before = marks_of(sql)
     take(db)
-    for _ in range(3):
-        assert raise_marks(db, tenants=False, forget=False)
+    settle(db, tenants=False, forget=False)
     own = "interactive", "default", caller.tenant
     assert marks_of(sql)[own] == before[own]
     assert marks_of(sql)["interactive", "", ""] > before["interactive", "", ""]
@@ -228,6 +227,7 @@ def play(db: Database, sql: psycopg.Connection, steps: list[tuple[str, int]]) ->
         crowd.give_up()
 
 
+@pytest.mark.timeout(600)
 @SEARCH
 @given(steps=STEPS)
 def test_no_waiting_job_is_ever_behind_a_mark(db: Database, sql: psycopg.Connection, steps: list[tuple[str, int]]) -> None:
@@ -235,6 +235,7 @@ def test_no_waiting_job_is_ever_behind_a_mark(db: Database, sql: psycopg.Connect
     play(db, sql, steps)
 
 
+@pytest.mark.timeout(600)
 def test_the_search_finds_a_mark_that_settles_too_soon(db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: `settled` takes over `low` without looking at what came in behind it."""
     register(sql, "default", "other")

@@ -15,8 +15,22 @@ from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
 from factory.jobs.opening_hours import OpensAt, always_open, opening_hours
 from factory.jobs.quote import Quote, quote_order
+from factory.jobs.quote_job import quote_job
 from factory.jobs.submit_batch import BatchOrder
-from tests.integration.jobs.books import LEASE, NOON, Clock, allow, count, finished, make_tenant, prepared, settle, submit_rows
+from tests.integration.jobs.books import (
+    LEASE,
+    NOON,
+    Clock,
+    admitted,
+    allow,
+    count,
+    finished,
+    make_tenant,
+    prepared,
+    settle,
+    submit,
+    submit_rows,
+)
 
 CUP = {"prompt": "a cup", "seed": 1}
 
@@ -161,3 +175,40 @@ def test_the_room_that_is_left(db: Database, caller: Caller, sql: psycopg.Connec
     allow(sql, caller.tenant, max_queued=5)
     submit_rows(db, caller, [CUP])
     assert quote(db, caller, [{"prompt": "x"}]).room == 4
+
+
+def quote_one(db: Database, caller: Caller, *, opens_at: OpensAt = always_open, **order: Any) -> Quote:
+    with db.transaction() as session:
+        return quote_job(session, db.now(), tenant=caller.tenant, admitted=admitted(**order), opens_at=opens_at)
+
+
+def test_a_single_order_is_told_of_its_own_picture(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    assert quote_one(db, caller).unknown == "no worker is alive; the order would wait until one is started"
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    assert seconds_to(quote_one(db, caller)) == pytest.approx([1.7, 2.0, 2.5])
+    assert seconds_to(quote_one(db, caller, model="other")) == pytest.approx([0.25, 0.5, 1.0])  # nobody has drawn with it yet
+    over = f"{NOON - timedelta(hours=2):%H:%M}-{NOON - timedelta(hours=1):%H:%M}"
+    assert quote_one(db, caller, priority="offpeak", opens_at=opening_hours(over, "UTC")).finish is None
+    assert count(sql, "jobs") == 0
+
+
+def test_a_single_order_stands_behind_what_its_tenant_has_waiting(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    for seed in range(20):
+        submit(db, caller, seed=seed)
+    settle(db)
+    _, middle, _ = seconds_to(quote_one(db, caller))
+    assert middle == pytest.approx(42, rel=0.1)
+
+
+def test_a_deadline_is_kept_by_nine_in_ten_or_nothing_is_said(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(100)]
+    assert quote(db, caller, rows).keeps(NOON + timedelta(days=9)) is None
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    found = quote(db, caller, rows)
+    assert seconds_to(found) == pytest.approx([170, 200, 250])
+    assert [found.keeps(NOON + timedelta(seconds=late)) for late in (249, 251)] == [False, True]
+    assert found.keeps(None) is None

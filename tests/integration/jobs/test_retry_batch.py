@@ -92,6 +92,19 @@ def test_only_what_failed_is_ordered_anew(db: Database, caller: Caller, sql: psy
     assert logged == [({"retried": 2, "rejected": 0, "statuses": ["expired", "failed"], "changes": {}},)]
 
 
+def test_a_retry_leaves_a_refused_row_refused(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    batch_id = submit_rows(db, caller, [{}, {"width": 500}])
+    fail(db)
+    assert end_batches(db) == 1
+    assert retry(db, caller, batch_id) == Retried(1, 0)
+    deliver(db)
+    assert end_batches(db) == 1
+    found = find_batch(db, tenant=caller.tenant, name=str(batch_id))
+    assert (found.status, found.counts, found.batch.rows_refused) == ("partially_completed", {"succeeded": 1}, 1)
+    logged = sql.execute("SELECT detail->>'status' FROM audit_events WHERE action = 'batch.ended' ORDER BY id").fetchall()
+    assert logged == [("failed",), ("partially_completed",)]
+
+
 def test_the_same_again_retries_nothing_more(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
     batch_id = submit_rows(db, caller, [{}])
     fail(db)

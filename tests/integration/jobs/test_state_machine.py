@@ -24,6 +24,7 @@ def mortal(books: Books, clock: Clock) -> Iterator[MortalDatabase]:
     database.close()
 
 
+@pytest.mark.timeout(600)
 def test_every_short_program_leaves_the_jobs_table_right(mortal: MortalDatabase, sql: psycopg.Connection) -> None:
     run(JobsMachine, mortal, sql, QUICK)
 

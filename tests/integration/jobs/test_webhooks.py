@@ -39,7 +39,7 @@ from tests.integration.telling import PUBLIC, plan_all
 from tests.receiver import APP_ID, APP_SECRET, DINGTALK_SECRET, FEISHU_SECRET, HERE, WECOM_KEY, Receiver, running_receiver
 
 OWNER = Actor("key", "fk_testkey")
-MAILROOM = Mailroom(Courier(HERE, deadline=2))
+MAILROOM = Mailroom(Courier(HERE, deadline=30))
 
 
 @pytest.fixture
@@ -127,13 +127,14 @@ def test_only_what_was_asked_for_and_only_to_its_own_tenant(
     make_tenant(sql, "neighbour")
     listen(db, Caller(tenant="neighbour", name="fk_other"), f"{receiver.url}/broken")
     listen(db, caller, f"{receiver.url}/ok", "job.rejected", "batch.*")
-    submit_rows(db, caller, [{}, {"prompt": "forbidden"}])
+    submit_rows(db, caller, [{}, {"prompt": "forbidden"}, {"width": 500}])
     finish(db)
     end_batches(db)
     tell(db)
     assert sorted(types(receiver)) == ["batch.ended", "batch.submitted", "job.rejected"]
     ended = next(one.json["data"] for one in receiver.at("/ok") if one.json["type"] == "batch.ended")
     assert (ended["object"], ended["status"], ended["counts"]) == ("batch", "partially_completed", {"succeeded": 1, "rejected": 1})
+    assert ended["rows_refused"] == 1
     assert receiver.at("/broken") == []
 
 

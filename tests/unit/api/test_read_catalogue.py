@@ -13,8 +13,9 @@ from factory.api.body import Body
 from factory.api.read_catalogue import SentCatalogue, read_catalogue
 from factory.api.rows import read_order
 from factory.domain.matrix import cells
+from factory.domain.plain_yaml import LONGEST
 from factory.domain.template_body import TemplateBody, TemplateVersion
-from factory.errors import FactoryError, Invalid
+from factory.errors import FactoryError, Invalid, TooLarge
 
 HEAD = "name: a\ntemplate: white\nrows: skus.csv\n"
 WHITE = TemplateBody.model_validate(
@@ -102,3 +103,16 @@ def test_forms_that_cannot_be_read(parts: dict[str, tuple[str, bytes]], code: st
     with pytest.raises(FactoryError) as refused:
         read_catalogue(form(**parts))
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+def test_what_is_read_as_one_value_is_short(kind: str) -> None:
+    def catalogue(size: int) -> bytes:
+        start, end = b'{"name": "a", "rows": [{"sku": "', b'"}]}'
+        return start + b"x" * (size - len(start) - len(end)) + end
+
+    assert len(rows(read_catalogue(body(catalogue(LONGEST), kind)))) == 1
+    for sent in (body(catalogue(LONGEST + 1), kind), form(catalogue=(f"c.{kind[-4:]}", catalogue(LONGEST + 1)))):
+        with pytest.raises(TooLarge, match="a file beside it") as refused:
+            read_catalogue(sent)
+        assert (refused.value.code, refused.value.problems[0].pointer) == ("body_too_large", "/rows")

@@ -1,6 +1,7 @@
 """The client against a small HTTP server that behaves badly on request."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -15,7 +16,6 @@ from factory.cli import app
 from factory.cli.client import Client
 from factory.cli.exit_codes import Failed, NotReachable
 from factory.cli.progress import Watched
-from factory.embedded.ports import free_port
 
 PROBLEM = {
     "detail": "width 100 must be a multiple of 16; try 96",
@@ -102,10 +102,12 @@ def test_pages_follow_the_cursor_and_stop_at_the_limit(server, client):
 
 
 def test_nobody_there_is_exit_code_three(monkeypatch):
-    monkeypatch.setenv("FACTORY_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("FACTORY_API_KEY", "fk_key")
-    monkeypatch.setattr("factory.cli.client.TRIES", 2)
-    answer = CliRunner().invoke(app, ["jobs", "list"])
+    with socket.socket() as held:  # bound, so that nobody else takes it, and not listening
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("FACTORY_URL", f"http://127.0.0.1:{held.getsockname()[1]}")
+        monkeypatch.setenv("FACTORY_API_KEY", "fk_key")
+        monkeypatch.setattr("factory.cli.client.TRIES", 2)
+        answer = CliRunner().invoke(app, ["jobs", "list"])
     assert answer.exit_code == 3
     assert "is the factory up" in answer.stderr
 
@@ -179,3 +181,18 @@ def test_nothing_is_said_about_the_rest_before_pictures_were_seen_to_end(server,
             said.append((bars.tasks[0].fields["rate"], bars.tasks[0].fields["left"]))
     assert said == [("", "waiting for a worker"), ("", ""), ("1.0/s", ""), ("2.0/s", "about 2 s left"), ("2.7/s", "")]
     assert watched.is_done
+
+
+def test_a_late_finish_is_told_when_ordering(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACTORY_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("FACTORY_API_KEY", "fk_key")
+    (tmp_path / "skus.csv").write_text("prompt\na\n", encoding="utf-8")
+    counted = {"rows_accepted": 1, "rows_refused": 0}
+    for kept, told in ((False, True), (True, False), (None, False)):
+        for what in (["--prompt", "a"], [str(tmp_path / "skus.csv")]):
+            server.answers = [(202, {"id": "1", "status": "queued", "warnings": [], "asset": None, "deadline_kept": kept, **counted})]
+            done = CliRunner().invoke(app, ["submit", *what, "--deadline", "+1h", "--expires-at", "+8h"])
+            assert done.exit_code == 0, done.output
+            assert ("the deadline is not likely to be kept" in done.stderr) == told
+    query = dict(parse_qsl(server.asked[-1][1].partition("?")[2]))
+    assert (query["deadline"], query["expires_at"]) == ("+1h", "+8h")

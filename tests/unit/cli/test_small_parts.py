@@ -8,10 +8,11 @@ import pytest
 
 from factory.cli.checkup import machine, secrets
 from factory.cli.checkup.finding import Sick, Unasked, examine
-from factory.cli.exit_codes import Usage
+from factory.cli.exit_codes import Failed, Usage
 from factory.cli.order_file import media_type, named_pairs, opened
 from factory.cli.progress import _span, troubles
 from factory.cli.signals import ToldToStop, told_to_stop
+from factory.cli.watch import report
 from factory.errors import DatabaseDown
 from factory.settings import Settings
 
@@ -50,6 +51,29 @@ def test_an_unknown_ending_is_wrong_usage():
 def test_spans_and_troubles_read_well():
     assert [_span(seconds) for seconds in (0.4, 59, 61, 3725)] == ["0 s", "59 s", "1 min 1 s", "1 h 2 min"]
     assert troubles({"counts": {"succeeded": 3, "failed": 2, "rejected": 1, "expired": 0}}) == "2 failed, 1 rejected"
+
+
+def ended(status, refused=0, **counts):
+    return {"id": "b1", "project": "spring", "status": status, "rows_refused": refused, "counts": {"succeeded": 1, **counts}}
+
+
+@pytest.mark.parametrize(
+    ("batch", "owed"),
+    [
+        (ended("partially_completed", failed=1), "1 failed, see `factory jobs list --batch b1 --status failed`"),
+        (ended("partially_completed", refused=1), "1 row refused, see `factory batches manifest b1`"),
+        (
+            ended("partially_completed", refused=2, failed=1),
+            "1 failed, see `factory jobs list --batch b1 --status failed`; 2 rows refused, see `factory batches manifest b1`",
+        ),
+        (ended("paused"), "batch b1 is paused"),
+    ],
+)
+def test_a_report_names_what_is_owed_and_where_it_is_listed(batch, owed):
+    with pytest.raises(Failed) as told:
+        report([ended("completed"), batch], as_json=True)
+    assert str(told.value) == f"not every picture was delivered: {owed}"
+    report([ended("completed")], as_json=False)
 
 
 def raising(fault):

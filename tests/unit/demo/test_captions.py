@@ -56,6 +56,12 @@ def draws(count=DRAWS, seed=7):
         yield scene, caption(scene, rng)
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """One sample of scenes and captions for every test that looks at thousands."""
+    return list(draws())
+
+
 def spotted(markers, text):
     """The names of which a marker stands in `text`, Latin ones as whole words. One look from left to right, so that 粉红 is no 红."""
     forms = sorted(((form, name) for name, line in markers.items() for form in line.split("|")), key=lambda pair: -len(pair[0]))
@@ -111,35 +117,35 @@ def test_every_name_has_words_of_its_own(language):
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_every_name_is_said_in_both_languages(language):
-    texts = [(scene, text) for scene, text in draws() if bool(re.search("[\u4e00-\u9fff]", text)) == (language == "zh")]
+def test_every_name_is_said_in_both_languages(drawn, language):
+    texts = [(scene, text) for scene, text in drawn if bool(re.search("[\u4e00-\u9fff]", text)) == (language == "zh")]
     assert 0.45 * DRAWS < len(texts) < 0.55 * DRAWS
     for names, place in ((OBJECTS, "item"), (COLOURS, "colour"), (BACKGROUNDS, "background")):
         assert {getattr(scene, place) for scene, _ in texts} == set(range(len(names)))
 
 
-def test_a_caption_names_its_object_and_no_other():
-    for scene, text in draws():
+def test_a_caption_names_its_object_and_no_other(drawn):
+    for scene, text in drawn:
         assert spotted(ITEM, text) == {OBJECTS[scene.item]}, text
 
 
-def test_a_caption_names_its_colour_and_no_other():
-    for scene, text in draws():
+def test_a_caption_names_its_colour_and_no_other(drawn):
+    for scene, text in drawn:
         assert spotted(COLOUR, without_background(scene, text)) == {COLOURS[scene.colour]}, text
 
 
-def test_a_caption_names_no_other_background_and_rarely_none():
+def test_a_caption_names_no_other_background_and_rarely_none(drawn):
     """Pink, blue and white in the form "背景是粉色" are the previous test's: were they foreign, they would be a second colour."""
     silent = 0
-    for scene, text in draws():
+    for scene, text in drawn:
         places = {name for name, form in PLACE.items() if re.search(rf"(?:{form})(?![a-z])", text, re.IGNORECASE)}
         assert places <= {BACKGROUNDS[scene.background]}, text
         silent += without_background(scene, text) == text
     assert 0.04 < silent / DRAWS < 0.08
 
 
-def test_captions_are_varied_and_well_formed():
-    texts = [text for _, text in draws()]
+def test_captions_are_varied_and_well_formed(drawn):
+    texts = [text for _, text in drawn]
     assert len(set(texts)) > 0.9 * DRAWS
     for text in texts:
         assert text == text.strip()

@@ -11,7 +11,7 @@ from transformers import Qwen3Model
 
 from demo.shop.captions import caption
 from demo.shop.goods import every_scene
-from demo.training import batches, denoiser, fast_forward
+from demo.training import architecture, batches, denoiser, fast_forward
 from demo.training.tokenizer import build_tokenizer
 
 PLAN = batches.Plan(steps=10, batch={128: 8, 256: 4})
@@ -28,10 +28,11 @@ def examples():
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
-    """Compiling takes minutes and is the same code."""
+    """Compiling takes minutes and is the same code, as are eight layers for two."""
     monkeypatch.setattr(
         denoiser, "FastForward", lambda model, precision, compiled: fast_forward.FastForward(model, precision, compiled=False)
     )
+    monkeypatch.setattr(denoiser, "build_transformer", lambda: architecture.build_transformer(layers=2))
     monkeypatch.setattr(denoiser, "LOG_STEPS", 2)
 
 

@@ -16,7 +16,7 @@ POLITE = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys
 PARENT_OF_ONE = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -26,7 +26,10 @@ def until(condition, seconds=10):
 
 
 def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def start(tmp_path, program, **options):
@@ -45,7 +48,7 @@ def test_a_child_that_ignores_the_signal_is_killed_after_its_grace(tmp_path):
     child = start(tmp_path, PATIENT, grace=0.3)
     began = time.monotonic()
     child.stop()
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 20
     assert child.returncode == 128 + signal.SIGKILL
 
 
@@ -76,7 +79,7 @@ def test_killing_the_guard_itself_ends_the_child(tmp_path):
 
 def test_a_command_that_does_not_exist_is_reported_in_the_log(tmp_path):
     child = Guarded([str(tmp_path / "missing")], log=tmp_path / "child.log")
-    assert child.wait(10) != 0
+    assert child.wait(30) != 0
     assert child.pid == 0
     assert "missing" in (tmp_path / "child.log").read_text()
 

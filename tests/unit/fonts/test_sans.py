@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import subset_font
 from fontTools.ttLib import TTFont
 
@@ -24,6 +25,7 @@ def test_the_font_has_what_the_script_asks_for():
     assert sum(0x4E00 <= point <= 0x9FFF for point in has) > 3755
 
 
+@pytest.mark.drill
 def test_the_script_makes_the_font_that_is_shipped(tmp_path: Path):
     """A subset of the subset is the whole: what the script drops is dropped already."""
     subset_font.subset(SANS_PATH, tmp_path / "again.otf")

@@ -78,3 +78,17 @@ def test_what_makes_it_another_row_cannot_be_changed():
         ("unknown_field", "/changes/external_id"),
         ("unknown_field", "/changes/sku"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "left"),
+    [
+        ({"expires_in": 60}, {"expires_at": "+8h"}, {"expires_at": "+8h"}),
+        ({"expires_at": "2099-01-01T00:00:00Z"}, {"expires_in": 60}, {"expires_in": 60}),
+        ({"expires_at": "2099-01-01T00:00:00Z"}, {"expires_at": None}, {}),
+        ({"expires_in": 60}, {"seed": 7}, {"expires_in": 60, "seed": 7}),
+    ],
+)
+def test_a_moment_and_seconds_never_contradict(before, changes, left):
+    check_changes(changes)
+    assert change_order(kept(prompt="a", **before), changes) == {"prompt": "a", **left}

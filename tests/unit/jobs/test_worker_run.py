@@ -52,3 +52,7 @@ def test_interactive_pictures_in_a_row() -> None:
         run.took(claim(lane=lane), ["a"])
         counted.append(run.interactive_run)
     assert counted == [1, 2, 0, 0, 1]
+
+
+def test_the_next_claim_knows_what_the_disk_lacks() -> None:
+    assert WorkerRun(lambda: False, lacks={"b", "a"}).next().lacks == ("a", "b")

@@ -127,9 +127,12 @@ def test_a_writer_killed_at_any_moment_shows_whole_files_only(tmp_path):
         from factory.storage.folder import FolderStorage
         from tests.unit.storage.test_folder import put
         storage = FolderStorage(Path(sys.argv[1]))
-        print("started", flush=True)
+        if sys.argv[2] != "0":
+            print("at work", flush=True)
         for number in range(10_000):
             put(storage, f"{sys.argv[2]}/{number}.png", bytes([number % 256]) * 3_000_000)
+            if (sys.argv[2], number) == ("0", 0):
+                print("one is there, however slow the disk", flush=True)
     """
     for run in range(6):
         writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(tmp_path), str(run)], stdout=subprocess.PIPE)

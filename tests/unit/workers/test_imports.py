@@ -18,6 +18,7 @@ def test_importing_the_floor_loads_no_torch(module):
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
 
 
+@pytest.mark.drill
 def test_opening_zimage_does():
     code = f"import sys; from factory.workers.engines import open_engine; open_engine('zimage'); print(len({HEAVY} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "3"

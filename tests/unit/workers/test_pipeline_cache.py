@@ -94,11 +94,40 @@ def test_other_bytes_than_ordered_are_not_loaded(cache, shelf, engine):
     assert engine.loads == []
 
 
-@pytest.mark.parametrize("name", ["../a", "x/../a", "/etc", "..", ".", "", "nowhere", "a/.."])
+@pytest.mark.parametrize("name", ["../a", "x/../a", "/etc", "..", ".", "", "a/.."])
 def test_a_name_is_one_folder_of_the_shelf(cache, shelf, name):
     with (
         pytest.raises(BadCheckpoint),
         cache.pin(order(engine="simulated", checkpoint=name, checkpoint_sha256=manifest_sha256(shelf / "a"))),
+    ):
+        pass
+
+
+def test_a_folder_that_is_not_there_is_another_workers_work_until_it_is(cache, shelf):
+    spec = spec_for(shelf, "a").model_copy(update={"checkpoint": "late"})
+    assert cache.lacks("late")
+    with pytest.raises(Capacity, match="no folder of checkpoint 'late'"), cache.pin(spec):
+        pass
+    shutil.copytree(shelf / "a", shelf / "late")
+    assert not cache.lacks("late")
+    with cache.pin(spec):
+        shutil.rmtree(shelf / "late")
+        assert not cache.lacks("late"), "it is loaded"
+    cache.clear()
+    assert cache.lacks("late")
+
+
+@pytest.mark.parametrize("name", ["..", "", "x/../nowhere", "n" * 300])
+def test_what_no_worker_can_have_is_not_left_to_others(cache, name):
+    assert not cache.lacks(name)
+
+
+def test_an_empty_folder_is_a_bad_checkpoint(cache, shelf):
+    (shelf / "empty").mkdir()
+    assert not cache.lacks("empty")
+    with (
+        pytest.raises(BadCheckpoint, match="missing or empty"),
+        cache.pin(order(engine="simulated", checkpoint="empty", checkpoint_sha256=manifest_sha256(shelf / "a"))),
     ):
         pass
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from factory.errors import Permanent
 from tests.orders import ignore_step, order
 
+if TYPE_CHECKING:
+    from factory.workers.engines.zimage import LoadedZImage
+
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def zimage(tiny_checkpoint: Path) -> LoadedZImage:
+    """One for all tests here: each draws, or is refused before anything is drawn."""
+    from factory.workers.engines.zimage import ZImageEngine
+
+    return ZImageEngine("cpu").load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
 def overhead(zimage) -> int:
     """Tokens of the chat template around an empty prompt."""
     from factory.workers.engines.zimage.check_order import _tokens

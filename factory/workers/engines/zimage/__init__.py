@@ -52,7 +52,7 @@ class LoadedZImage:
         self.bytes = sum(tensor.nbytes for module in modules_of(pipeline) for tensor in (*module.parameters(), *module.buffers()))
 
     def generate(self, spec: GenerationSpec, *, on_step: OnStep) -> Picture:
-        """Raises Permanent for an order that this model cannot serve, BadLora, BadPicture, OutOfVram, and what `on_step` raises."""
+        """Raises Permanent for an order that this model cannot serve, BadLora, BadPicture, Capacity, and what `on_step` raises."""
         check_order(self.pipeline.tokenizer, spec)
         asked = perf_counter()
         has_changed = or_out_of_vram(self.loras.wear, spec)

@@ -34,7 +34,7 @@ class WornLoras:
     def wear(self, spec: GenerationSpec) -> bool:
         """Exactly those of `spec` from now on; whether anything had to change. `key` is then its `lora_key`.
 
-        Raises BadLora, and whatever torch raises; then none is on.
+        Raises BadLora, Capacity, and whatever torch raises; then none is on.
         """
         wanted = spec.loras
         if wanted == self._worn:
