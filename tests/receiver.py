@@ -112,7 +112,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _slow(self) -> None:
-        self.server.closing.wait(20)
+        self.server.closing.wait(90)
 
     def _drip(self) -> None:
         """A header that never ends, one letter at a time."""

@@ -18,23 +18,24 @@ from tests.orders import ignore_step, order
 OPTIONS: dict[str, dict[str, Any]] = {"zimage": {"device": "cpu"}, "simulated": {"seconds": 0.04}}
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(scope="module", params=sorted(ENGINES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def folder(name: str, tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return tiny_checkpoint if name == "zimage" else write_checkpoint(tmp_path / "card", weight=1000)
+@pytest.fixture(scope="module")
+def folder(name: str, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint if name == "zimage" else write_checkpoint(tmp_path_factory.mktemp("card"), weight=1000)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(name: str) -> Engine:
     return open_engine(name, **OPTIONS[name])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pipeline(engine: Engine, folder: Path) -> Pipeline:
+    """One for all tests: each must find it as the others left it."""
     return engine.load(folder)
 
 

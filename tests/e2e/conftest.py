@@ -10,7 +10,7 @@ import pytest
 from factory.embedded.postgres import Postgres
 from factory.embedded.s3_servers import Rclone
 from factory.embedded.valkey import Valkey
-from tests.conftest import WITHOUT_DISK_WAITS
+from tests.conftest import START_SECONDS, WITHOUT_DISK_WAITS
 from tests.e2e.line import Line
 
 
@@ -22,8 +22,10 @@ def build_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
         def build(**env: str) -> Line:
             folder = tmp_path_factory.mktemp("line")
             postgres = stack.enter_context(Postgres(folder / "postgres", settings=WITHOUT_DISK_WAITS))
-            valkey = stack.enter_context(Valkey(folder / "valkey"))
-            rclone = stack.enter_context(Rclone(folder / "rclone"))
+            valkey, rclone = Valkey(folder / "valkey"), Rclone(folder / "rclone")
+            valkey.start_seconds = rclone.start_seconds = START_SECONDS
+            stack.enter_context(valkey)
+            stack.enter_context(rclone)
             line = Line(folder, postgres, valkey, rclone, **env)
             stack.callback(line.close)
             return line

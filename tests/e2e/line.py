@@ -50,7 +50,7 @@ class Line(Plant):
             **env,
         )
         _, secret = create_key(self.db, tenant=TENANT, name="e2e", scopes=list(Scope), actor=ACTOR)
-        self.client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False)
+        self.client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=60, trust_env=False)
         self.storage = build_storage(self.settings)
 
     def open(self, *, gpus: int = 1) -> None:
@@ -60,7 +60,7 @@ class Line(Plant):
         self.hire("worker", "cpu")
         for n in range(1, gpus + 1):
             self.hire_gpu(f"gpu-{n}")
-        until(self.answers, 60, "the API answers")
+        until(self.answers, 150, "the API answers")
 
     def hire_gpu(self, name: str) -> Guarded:
         return self.hire("worker", "gpu", name=name)
@@ -86,7 +86,7 @@ class Line(Plant):
     def restart_postgres(self) -> None:
         """SIGQUIT is Postgres' `immediate`: connections break, nothing is flushed, the next start recovers."""
         os.kill(self.postgres.pid, signal.SIGQUIT)
-        until(lambda: not self.postgres.pid, 15, "Postgres ends")
+        until(lambda: not self.postgres.pid, 60, "Postgres ends")
         self.postgres.start()
         self.sql.close()
         self.sql = psycopg.connect(self.books.owner_dsn, autocommit=True, row_factory=dict_row)

@@ -67,16 +67,16 @@ class Storm:
         self._until_ended(batch, self.plan.jobs)
         self.tell("every job has ended")
         self._leave_a_stray()
-        until(self._all_awake, STALL_SECONDS + 5, "the last stall is over")
+        until(self._all_awake, STALL_SECONDS + 30, "the last stall is over")
         for worker in self.gpus.values():
             worker.stop()  # whoever came back late has said its say
 
     def _blows(self) -> list[tuple[int, Callable[[], None]]]:
-        """(after how many pictures, what). The first and the last tenth stay calm: there, less is in work."""
+        """(after how many pictures, what). The first tenth and the last fifth stay calm: there, less is in work."""
         kills = [partial(self._kill, victim) for victim in islice(cycle(("parent", "child")), self.plan.kills)]
         blows: list[Callable[[], None]] = [*kills, *[self._stall] * self.plan.stalls, self._flush, self._restart]
         self.chance.shuffle(blows)
-        thresholds = sorted(self.chance.sample(range(self.plan.jobs // 10, self.plan.jobs * 9 // 10), len(blows)))
+        thresholds = sorted(self.chance.sample(range(self.plan.jobs // 10, self.plan.jobs * 4 // 5), len(blows)))
         return list(zip(thresholds, blows, strict=True))
 
     def _leave_a_stray(self) -> None:
@@ -140,7 +140,7 @@ class Storm:
                     busy[name] = {"parent": self.gpus[name].pid, "child": child_of(self.gpus[name]).pid}
             return bool(busy)
 
-        until(found, 60, "some worker draws")
+        until(found, 150, "some worker draws")
         name = self.chance.choice(sorted(busy))
         return name, busy[name]
 
@@ -167,7 +167,7 @@ class Storm:
         self.tell(
             f"{lost} leases lost, most attempts {max(row.attempt for row in rows)}; {len(line.stored_keys() - named)} objects nobody names"
         )
-        until(lambda: line.stored_keys() == named, 30, "upkeep sweeps what no asset names")
+        until(lambda: line.stored_keys() == named, 120, "upkeep sweeps what no asset names")
         line.storage_matches()
         self.tell("the storage holds what the database names")
 
@@ -188,7 +188,7 @@ def seed() -> int:
 WEATHER = {
     "FACTORY_SIMULATED_SECONDS": "0.05",
     "FACTORY_LEASE_SECONDS": "3",
-    "FACTORY_SWEEP_SECONDS": "2",
+    "FACTORY_SWEEP_SECONDS": "3",
     "FACTORY_SWEEP_AFTER_SECONDS": "0",
     "FACTORY_MAX_LOST_LEASES": "100",
 }

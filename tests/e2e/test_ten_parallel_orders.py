@@ -19,7 +19,7 @@ ROWS = [{"prompt": f"a kettle, 一把水壶 {n}", "sku": f"SKU-{n}", "seed": n} 
 def line(build_line) -> Line:
     line: Line = build_line()
     line.hire("api", "--port", str(line.port))
-    until(line.answers, 60, "the API answers")
+    until(line.answers, 150, "the API answers")
     return line
 
 
@@ -31,7 +31,7 @@ def send_at_once(line: Line, key: str, project: str) -> list[httpx.Response]:
     together = Barrier(TIMES)
 
     def one(_: int) -> httpx.Response:
-        together.wait(10)
+        together.wait(60)
         return send(line, key, project)
 
     with ThreadPoolExecutor(TIMES) as pool:

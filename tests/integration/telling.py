@@ -16,7 +16,7 @@ def settle(db: Database) -> None:
     """Wait until every transaction of before has ended, a server's own included."""
     with db.transaction() as session:
         horizon = session.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         with db.transaction() as session:
             if session.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")).scalar_one() > horizon:

@@ -53,10 +53,17 @@ def read(server):
         return row and row[0]
 
 
+def lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone_within(pids, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]:
+        if not any(lives(pid) for pid in pids):
             return True
         time.sleep(0.05)
     return False
@@ -140,7 +147,7 @@ def test_the_server_dies_with_whoever_started_it(kind, tmp_path):
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     owner.stdout.close()
-    assert gone_within(family, 8)
+    assert gone_within(family, 60)
 
 
 def test_a_frozen_valkey_answers_nothing_and_comes_back_whole(tmp_path):
@@ -217,6 +224,6 @@ def test_a_plain_user_can_run_it_too(kind, tmp_path):
         assert psutil.Process(pid).username() == "nobody"
         owner.kill()
         owner.communicate()
-        assert gone_within([pid], 8)
+        assert gone_within([pid], 60)
     finally:
         shutil.rmtree(home)

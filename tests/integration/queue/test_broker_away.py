@@ -33,37 +33,37 @@ def frozen(plant: Plant) -> Iterator[Plant]:
 TIMES = """
 import time
 from factory.tasks.ring import BELL, ring
-for call in (lambda: ring(3), lambda: ring(3), lambda: BELL.ring_now(3)):
+for call in (*[lambda: ring(3)] * 21, lambda: BELL.ring_now(3)):
     began = time.perf_counter(); call(); print("took", time.perf_counter() - began)
 """
 
 
 def ring_times(plant: Plant) -> list[float]:
-    done = subprocess.run([sys.executable, "-c", TIMES], env=plant.env, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", TIMES], env=plant.env, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     return [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("took")]
 
 
 def test_a_ring_holds_nobody_up_while_the_broker_is_frozen(frozen: Plant) -> None:
-    first, second, now = ring_times(frozen)
-    assert first < 0.05, "starting its thread included"
-    assert second < 0.005
-    assert now < 3
+    first, *others, now = ring_times(frozen)
+    assert max(first, *others) < 0.5, "none waits for the broker, which takes a second; the first starts its thread too"
+    assert min(others) < 0.005, "on a busy machine some of them wait for a core"
+    assert now < 10, "one attempt"
 
 
 def test_eight_frozen_seconds_lose_nothing(plant: Plant) -> None:
     """Frozen while pictures are drawn; orders go on arriving."""
     jobs = [plant.order() for _ in range(10)]
     plant.ring()
-    until(lambda: "running" in plant.statuses() and plant.statuses().get("succeeded", 0) >= 1, 40, "pictures are drawn")
+    until(lambda: "running" in plant.statuses() and plant.statuses().get("succeeded", 0) >= 1, 120, "pictures are drawn")
     plant.valkey.freeze()
     try:
         jobs += [plant.order() for _ in range(3)]
-        until(lambda: plant.statuses().get("succeeded", 0) >= 10, 8, "the shift goes on without the broker")
+        until(lambda: plant.statuses().get("succeeded", 0) >= 10, 15, "the shift goes on without the broker")
         time.sleep(4)
     finally:
         plant.valkey.thaw()
     late = plant.order()
-    until(lambda: all(map(plant.ended, [*jobs, late])), 60, "all end without anybody's help")
+    until(lambda: all(map(plant.ended, [*jobs, late])), 120, "all end without anybody's help")
     assert plant.statuses() == {"succeeded": len(jobs) + 1}
     plant.books_balance()
 
@@ -93,10 +93,10 @@ def acknowledge_into_a_freeze(plant: Plant) -> None:
     """The broker stands still from within the shift until after its acknowledgement timed out."""
     job = plant.order()
     plant.ring()
-    until(lambda: plant.job(job)["status"] == "running", 40, "it is drawn")
+    until(lambda: plant.job(job)["status"] == "running", 120, "it is drawn")
     plant.valkey.freeze()
     try:
-        until(lambda: plant.ended(job), 10, "it ends without the broker")
+        until(lambda: plant.ended(job), 20, "it ends without the broker")
         time.sleep(4)
     finally:
         plant.valkey.thaw()
@@ -137,11 +137,17 @@ def test_a_worker_that_stopped_consuming_exits(build_plant) -> None:
     """It answers pings and looks well; work waits, so it ends with a code that says that something was wrong."""
     plant = build_plant(FACTORY_WATCHDOG_SECONDS="3")
     worker = hasty_worker(plant, "wedged", WEDGED.replace("\n", "\n    "))
-    until(lambda: "ready" in (plant.folder / "wedged.log").read_text(), 40, "it is ready")
+    until(lambda: "ready" in (plant.folder / "wedged.log").read_text(), 120, "it is ready")
     time.sleep(2)
     plant.order()
-    plant.ring()
-    assert worker.wait(30) == 70
+
+    def gone() -> bool:
+        if not plant.redis.llen("gpu"):
+            plant.ring()  # it took what came before it had stopped
+        return not worker.alive()
+
+    until(gone, 90, "it exits")
+    assert worker.returncode == 70
     assert "consumes nothing" in (plant.folder / "wedged.log").read_text()
 
 

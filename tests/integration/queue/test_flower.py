@@ -52,7 +52,7 @@ class Window:
         if password:
             request.add_header("Authorization", "Basic " + base64.b64encode(f"ops:{password}".encode()).decode())
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             return refusal.code, refusal.read().decode()
@@ -72,9 +72,9 @@ def plant(build_plant):
 def window(plant: Plant) -> Window:
     window = Window(plant.settings.flower_port)
     plant.hire("flower")
-    until(lambda: window.ask("/healthcheck")[0] != 0, 40, "Flower listens")
+    until(lambda: window.ask("/healthcheck")[0] != 0, 120, "Flower listens")
     plant.hire("worker", "gpu")
-    until(lambda: "gpu@worker-gpu" in window.ask("/workers", password=PASSWORD)[1], 40, "Flower sees the worker")
+    until(lambda: "gpu@worker-gpu" in window.ask("/workers", password=PASSWORD)[1], 120, "Flower sees the worker")
     return window
 
 
@@ -120,11 +120,11 @@ def test_each_picture_is_a_row(window: Window, plant: Plant) -> None:
     good = [plant.order(sku=f"SKU-{n}", model="cards") for n in range(3)]
     bad = plant.order(sku="SKU-bad", model="broken")
     plant.ring()
-    until(plant.idle, 20, "all end")
+    until(plant.idle, 90, "all end")
     assert plant.job(bad)["status"] == "failed"
-    until(lambda: {str(job) for job in [*good, bad]} <= set(window.tasks()), 10, "Flower hears of each")
-    until(lambda: all(window.tasks()[str(job)]["state"] == "SUCCESS" for job in good), 10, "and of its end")
-    until(lambda: window.tasks()[str(bad)]["state"] == "FAILURE", 10, "and of the failure")
+    until(lambda: {str(job) for job in [*good, bad]} <= set(window.tasks()), 60, "Flower hears of each")
+    until(lambda: all(window.tasks()[str(job)]["state"] == "SUCCESS" for job in good), 60, "and of its end")
+    until(lambda: window.tasks()[str(bad)]["state"] == "FAILURE", 60, "and of the failure")
     rows = window.tasks()
     for number, job in enumerate(good):
         row = rows[str(job)]

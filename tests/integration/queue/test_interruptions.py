@@ -17,7 +17,7 @@ from tests.integration.queue.plant import ACTOR, TENANT, Plant, child_of, kill_c
 
 @pytest.fixture(scope="module")
 def plant(build_plant):
-    plant = build_plant(FACTORY_SIMULATED_SECONDS="1.5", FACTORY_MAX_LOST_LEASES="3", FACTORY_LEASE_SECONDS="1.5")
+    plant = build_plant(FACTORY_SIMULATED_SECONDS="1.5", FACTORY_MAX_LOST_LEASES="3", FACTORY_LEASE_SECONDS="3")
     plant.hire("worker", "cpu")
     plant.hire("beat")
     return plant
@@ -37,22 +37,22 @@ def worker(plant: Plant, workers: list[Guarded]) -> Guarded:
 
 
 def drawing(plant: Plant, job) -> None:
-    until(lambda: plant.job(job)["status"] == "running", 60, "somebody draws it")
+    until(lambda: plant.job(job)["status"] == "running", 120, "somebody draws it")
 
 
 def test_a_canceled_picture_stops_and_leaves_no_asset(plant: Plant) -> None:
-    """A picture of five seconds: its shift is over long before that."""
-    worker = plant.hire("worker", "gpu", name="slow", FACTORY_SIMULATED_SECONDS="5", FACTORY_LEASE_SECONDS="60")
-    until(lambda: "checkpoint_loaded" in worker.log.read_text(), 40, "it starts")
-    inspect = plant.celery().control.inspect(destination=["gpu@slow"], timeout=0.5)
+    """A picture of eight seconds: its shift is over long before that."""
+    worker = plant.hire("worker", "gpu", name="slow", FACTORY_SIMULATED_SECONDS="8", FACTORY_LEASE_SECONDS="60")
+    until(lambda: "checkpoint_loaded" in worker.log.read_text(), 120, "it starts")
+    inspect = plant.celery().control.inspect(destination=["gpu@slow"], timeout=10)
     job = plant.order()
     plant.ring()
     drawing(plant, job)
     time.sleep(0.5)
     assert inspect.active()["gpu@slow"], "it draws"
     assert cancel_job(plant.db, tenant=TENANT, job_id=job, actor=ACTOR).canceled == 1
-    took = until(lambda: inspect.active() == {"gpu@slow": []}, 8, "the shift ends")
-    assert took < 3.5, "a tick of a second, a step of a second, and what asking takes"
+    took = until(lambda: inspect.active() == {"gpu@slow": []}, 30, "the shift ends")
+    assert took < 6, "a tick of a second, a step of a second, and what asking takes"
     assert plant.actions(job) == ["job.submitted", "job.started", "job.canceled"]
     assert not plant.rows("SELECT 1 FROM assets WHERE job_id = %s", job)
     assert not list(plant.pictures.rglob("*.png"))
@@ -64,7 +64,7 @@ def test_a_killed_child_is_replaced_and_its_job_is_drawn_again(plant: Plant, wor
     plant.ring()
     drawing(plant, job)
     parent, child = worker.pid, kill_child(worker)
-    until(lambda: plant.ended(job), 30, "it is drawn again")
+    until(lambda: plant.ended(job), 120, "it is drawn again")
     assert plant.job(job)["status"] == "succeeded"
     assert plant.actions(job) == ["job.submitted", "job.started", "job.requeued", "job.started", "job.succeeded"]
     assert worker.alive()
@@ -81,9 +81,9 @@ def test_only_the_picture_that_was_drawn_is_blamed_for_a_killed_child(plant: Pla
     def phases() -> list[str | None]:
         return [plant.job(job)["phase"] for job in jobs]
 
-    until(lambda: plant.ended(jobs[1]) and phases()[2:] == ["generating", "claimed"], 30, "the third is drawn")
+    until(lambda: plant.ended(jobs[1]) and phases()[2:] == ["generating", "claimed"], 120, "the third is drawn")
     kill_child(worker)
-    until(lambda: all(plant.ended(job) for job in jobs), 40, "all are drawn")
+    until(lambda: all(plant.ended(job) for job in jobs), 120, "all are drawn")
     assert [(plant.job(job)["attempt"], plant.job(job)["lost_leases"]) for job in jobs] == [(1, 0), (1, 0), (2, 1), (2, 0)]
 
 
@@ -92,13 +92,13 @@ def test_sigterm_ends_a_shift_early_and_gives_back_what_was_claimed(plant: Plant
     plant.ring()
     until(
         lambda: plant.rows("SELECT count(*) AS n FROM jobs WHERE batch_id = %s AND status = 'running'", batch)[0]["n"] >= 2,
-        30,
+        120,
         "a claim ahead",
     )
-    began = time.monotonic()
+    before = plant.statuses().get("succeeded", 0)
     os.kill(worker.pid, signal.SIGTERM)
-    worker.wait(15)
-    assert time.monotonic() - began < 8, "it drew more than the picture in work"
+    worker.wait(60)
+    assert plant.statuses()["succeeded"] - before <= 5, "it drew on instead of ending its shift"
     by_status = plant.statuses()
     assert "running" not in by_status, "a stopped worker holds nothing"
     released = plant.rows("SELECT count(*) AS n FROM audit_events WHERE batch_id = %s AND action = 'job.released'", batch)

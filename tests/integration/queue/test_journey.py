@@ -12,6 +12,7 @@ import uuid
 import pytest
 from PIL import Image
 
+from tests.cpu_time import least_seconds
 from tests.integration.queue.plant import Plant, child_of, until
 
 
@@ -27,7 +28,7 @@ def plant(build_plant):
 def test_one_order_becomes_a_stored_labelled_logged_picture(plant: Plant) -> None:
     job = plant.order(project="春季", sku="A-7")
     plant.ring()
-    until(lambda: plant.ended(job), 60, "the job ends")
+    until(lambda: plant.ended(job), 120, "the job ends")
     assert plant.job(job)["status"] == "succeeded"
     assert plant.actions(job) == ["job.submitted", "job.started", "job.succeeded"]
     [asset] = plant.rows("SELECT * FROM assets WHERE job_id = %s", job)
@@ -44,9 +45,19 @@ def test_one_order_becomes_a_stored_labelled_logged_picture(plant: Plant) -> Non
 
 
 def test_a_warm_worker_answers_a_ring_at_once(plant: Plant) -> None:
-    job = plant.order()
-    plant.ring()
-    assert until(lambda: plant.ended(job), 5, "the job ends") < 2
+    """The clock of upkeep stands still meanwhile: nobody else rings. A busy machine may make it slow once or twice."""
+
+    def answered() -> float:
+        job = plant.order()
+        plant.ring()
+        return until(lambda: plant.ended(job), 30, "the job ends")
+
+    [beat] = [each for each in plant.hired if each.log.name == "beat.log"]
+    beat.freeze()
+    try:
+        assert least_seconds(answered, below=2) < 2
+    finally:
+        beat.thaw()
 
 
 def test_work_survives_a_flushed_broker(plant: Plant) -> None:
@@ -55,7 +66,7 @@ def test_work_survives_a_flushed_broker(plant: Plant) -> None:
     plant.ring(3)
     plant.redis.flushall()
     late = plant.order()
-    until(lambda: all(map(plant.ended, [*jobs, late])), 30, "upkeep rings for what waits")
+    until(lambda: all(map(plant.ended, [*jobs, late])), 90, "upkeep rings for what waits")
     plant.books_balance()
 
 
@@ -117,10 +128,10 @@ def test_forged_messages_do_nothing_and_the_worker_lives(plant: Plant) -> None:
         message(headers={"retries": 10**6, "shadow": "x" * 1000, "group": "g", "reply_to": "somewhere"}),
     ):
         plant.redis.lpush("gpu", forged)
-    until(lambda: not plant.redis.llen("gpu"), 20, "the worker reads them all")
+    until(lambda: not plant.redis.llen("gpu"), 60, "the worker reads them all")
     job = plant.order()
     plant.ring()
-    until(lambda: plant.ended(job), 10, "the worker still draws")
+    until(lambda: plant.ended(job), 60, "the worker still draws")
     assert not trap.exists()
     assert parent.alive()
     assert child_of(parent).pid == child, "a forged message ended the process that holds the card"
@@ -135,8 +146,8 @@ def test_the_broker_cannot_command_a_worker(plant: Plant) -> None:
     control.broadcast("pool_restart", arguments={"modules": ["antigravity"]})
     control.broadcast("cancel_consumer", arguments={"queue": "gpu"})
     control.broadcast("time_limit", arguments={"task_name": "factory.generate", "hard": 0.001})
-    assert {name for answer in control.ping(timeout=3) for name in answer} == {"gpu@worker-gpu", "cpu@worker-cpu"}
+    assert {name for answer in control.ping(timeout=30, limit=2) for name in answer} == {"gpu@worker-gpu", "cpu@worker-cpu"}
     job = plant.order()
     plant.ring()
-    until(lambda: plant.ended(job), 10, "the worker still draws")
+    until(lambda: plant.ended(job), 60, "the worker still draws")
     assert all(process.alive() for process in plant.hired)
