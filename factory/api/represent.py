@@ -19,6 +19,8 @@ from factory.jobs.find_batches import FoundBatch
 from factory.jobs.find_jobs import FoundJob
 
 JOB_MOMENTS = ("created_at", "not_before", "deadline", "started_at", "finished_at", "expires_at", "dead_lettered_at")
+EVENT_COLUMNS = [column.key for column in AuditEvent.__table__.columns if column.key != "tx"]  # that one orders webhooks, and tells nobody
+GENERATION_COLUMNS = [column.key for column in Generation.__table__.columns]
 
 
 def job(found: FoundJob, links: Links) -> dict[str, Any]:
@@ -119,12 +121,11 @@ def _labels(row: CustomerLabels) -> dict[str, Any]:
 
 
 def event(row: AuditEvent) -> dict[str, Any]:
-    columns = [column.key for column in AuditEvent.__table__.columns if column.key != "tx"]
-    return {"object": "event", **{name: plain(getattr(row, name)) for name in columns}}
+    return {"object": "event", **{name: plain(getattr(row, name)) for name in EVENT_COLUMNS}}
 
 
 def generation(row: Generation) -> dict[str, Any]:
-    return {"object": "record", **{column.key: plain(getattr(row, column.key)) for column in Generation.__table__.columns}}
+    return {"object": "record", **{name: plain(getattr(row, name)) for name in GENERATION_COLUMNS}}
 
 
 def checkpoint(row: Checkpoint) -> dict[str, Any]:
