@@ -38,7 +38,7 @@ def test_one_checkpoint_and_no_lora_means_busy_is_the_offered_load_exactly(groun
 
 
 def test_a_backlog_is_drawn_with_fewer_loads_than_in_order(ground):
-    scenario = Scenario(jobs=600, workers=4, loras=3)
+    scenario = Scenario(jobs=1000, workers=4, loras=3)
     ordered = arrivals(scenario)
     ours, fifo = play_ours(ground, scenario, ordered), play_peer("fifo", scenario, ordered)
     assert (ours.lost, ours.duplicates) == (0, 0)
