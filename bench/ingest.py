@@ -70,12 +70,12 @@ def measure(door: Door, folder: Path, count: int) -> Row:
 
 
 def ours(on: Ground, order: Order, count: int, kind: str) -> Row:
-    port = free_port()
+    port, side = free_port(), "factory" if kind == JSON else "factory ndjson"
     environment = {**on.environment(), "FACTORY_PUBLIC_URL": f"http://{HOST}:{port}"}
     tenants: list[str] = []
 
     def headers() -> dict[str, str]:
-        tenants.append(f"ingest-{kind[-4:]}-{count}-{len(tenants)}")
+        tenants.append(f"{side.replace(' ', '-')}-{count}-{len(tenants)}")
         _, secret = create_key(order.db, tenant=tenants[-1], name="bench", scopes=list(Scope), actor=OPERATOR)
         return {"Authorization": f"Bearer {secret}"}
 
@@ -86,7 +86,6 @@ def ours(on: Ground, order: Order, count: int, kind: str) -> Row:
     with running([sys.executable, "-m", "factory", "api", "--port", str(port)], environment, on.folder / "api.log") as server:
         wait_until_open(port)
         path = f"/api/v1/batches?project={NAME}"
-        side = "factory" if kind == JSON else "factory ndjson"
         return measure(Door(side, kind, port, server.pid, on.postgres.pid, path, headers, counted), on.folder, count)
 
 

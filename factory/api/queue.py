@@ -18,7 +18,7 @@ from factory.domain.caller import Caller
 from factory.domain.share import Allowance
 from factory.domain.status import Lane
 from factory.errors import Forbidden
-from factory.jobs.allowances import HEAVIEST, MOST, Grant, allowance_of, list_allowances, set_allowance
+from factory.jobs.allowances import HEAVIEST, LIGHTEST, MOST, Grant, allowance_of, list_allowances, set_allowance
 from factory.jobs.checkpoints import HOUSE
 from factory.jobs.explain import Explanation, explain
 from factory.jobs.lanes import LaneView, pause_lane, resume_lane
@@ -47,7 +47,7 @@ class GrantBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    weight: float = Field(1.0, gt=0, le=HEAVIEST, allow_inf_nan=False, description="share of the GPUs beside others'")
+    weight: float = Field(1.0, ge=LIGHTEST, le=HEAVIEST, allow_inf_nan=False, description="share of the GPUs beside others'")
     max_running: int | None = Field(None, ge=0, le=MOST, description="pictures waiting or in work at once; more are held")
     max_queued: int | None = Field(None, ge=0, le=MOST, description="rows in the queue, held ones too; more are answered with 429")
 

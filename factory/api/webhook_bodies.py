@@ -112,7 +112,8 @@ def delivery(row: WebhookDelivery, links: Links) -> dict[str, Any]:
 def shown(url: str) -> str:
     """Where it leads, without what gives the right to write there: robots have a key in the query or at the end of the path."""
     parts = urlsplit(url)
-    start, slash, last = parts.path.rpartition("/")
+    start, slash, last = parts.path.rstrip("/").rpartition("/")
     path = f"{start}{slash}{last[:4]}…" if len(last) > 8 else parts.path
-    query = "&".join(f"{pair.partition('=')[0]}=…" for pair in parts.query.split("&")) if parts.query else ""
+    named = (pair.partition("=") for pair in parts.query.split("&"))
+    query = "&".join(f"{name}=…" if equals else "…" for name, equals, _ in named) if parts.query else ""
     return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{query}" if query else "")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+YEARS = range(1970, 3000)
 FROM_NOW = re.compile(r"\+(\d{1,7})([smhd])")
 
 
@@ -21,9 +22,16 @@ def _from_now(value: Any) -> Any:
     return value
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _in_utc(moment: datetime) -> datetime:
+    """Other programs, the database among them, know fewer years and fewer zones than Python does."""
+    try:
+        found = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        found = datetime.max.replace(tzinfo=UTC)
+    if found.year not in YEARS:
+        raise ValueError(f"the year must be {YEARS[0]} to {YEARS[-1]}; leave it out where there is no such moment")
+    return found
 
 
 # UTC unless it says otherwise.
-Moment = Annotated[datetime, BeforeValidator(_from_now), AfterValidator(_aware)]
+Moment = Annotated[datetime, BeforeValidator(_from_now), AfterValidator(_in_utc)]

@@ -52,12 +52,15 @@ def read_yaml(content: bytes) -> Any:
 
 
 def _refuse_growth(text: str) -> None:
-    """An alias lets ten lines stand for a billion values; great depth breaks readers. Both are seen before anything is built."""
+    """An alias lets ten lines stand for a billion values; great depth breaks readers; a tag makes of a text what its owner did not
+    write. All are seen before anything is built."""
     depth = 0
     for token in yaml.scan(text, Loader=Plain):
         depth += isinstance(token, OPENS) - isinstance(token, CLOSES)
         if isinstance(token, yaml.AliasToken):
             raise _wrong(f"line {token.start_mark.line + 1}: aliases (*name) are not read here; write the value out")
+        if isinstance(token, yaml.TagToken):
+            raise _wrong(f"line {token.start_mark.line + 1}: tags (!name) are not read here; write the plain value")
         if depth > DEEPEST:
             raise _wrong(f"line {token.start_mark.line + 1}: nested deeper than {DEEPEST} levels")
 

@@ -19,7 +19,7 @@ from factory.jobs.apply_caps import apply_caps, lock_caps
 from factory.jobs.log_event import log_event
 from factory.jobs.release_held import release_capped
 
-HEAVIEST = 1000.0
+LIGHTEST, HEAVIEST = 0.001, 1000.0
 MOST = 2**31 - 1
 
 
@@ -69,8 +69,8 @@ def allowance_of(db: Database, *, tenant: str, member: str = "") -> Allowance:
 def check_grant(grant: Grant) -> None:
     """Raises Invalid that names each value out of bounds."""
     problems = []
-    if not 0 < grant.weight <= HEAVIEST:
-        message = f"weight {grant.weight:g} must be above 0 and at most {HEAVIEST:g}; 1 is everybody's"
+    if not LIGHTEST <= grant.weight <= HEAVIEST:
+        message = f"weight {grant.weight:g} must be {LIGHTEST:g} to {HEAVIEST:g}; 1 is everybody's"
         problems.append(Problem("invalid_value", message, "/weight", grant.weight))
     for name, value in (("max_running", grant.max_running), ("max_queued", grant.max_queued)):
         if value is not None and not 0 <= value <= MOST:

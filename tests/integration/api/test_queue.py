@@ -103,7 +103,9 @@ def test_allowances_are_set_whole_and_read_back(house, client, tenant):
     assert client.get(f"{JOBS}/{job['id']}/explain").json()["hold"] is None
 
 
-@pytest.mark.parametrize("sent", [{"weight": 0}, {"weight": 1e9}, {"max_running": -1}, {"max_queued": "many"}, {"colour": "red"}, []])
+@pytest.mark.parametrize(
+    "sent", [{"weight": 0}, {"weight": 1e-300}, {"weight": 1e9}, {"max_running": -1}, {"max_queued": "many"}, {"colour": "red"}, []]
+)
 def test_a_strange_allowance(house, tenant, client, sent):
     answer = house.put(f"{ALLOWANCES}/{tenant}", json=sent)
     assert answer.status_code == 422

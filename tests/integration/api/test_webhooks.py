@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from factory.api.webhook_bodies import shown
 from factory.domain.api_key import Scope
 from factory.jobs.compose_message import Mailroom
 from factory.jobs.deliver_webhooks import deliver_webhooks
@@ -77,6 +78,8 @@ def test_a_robot_has_its_own_secret_and_hides_its_address(client):
     url = "https://open.feishu.cn/open-apis/bot/v2/hook/0192f0c1-aaaa-bbbb-cccc-0123456789ab"
     made = client.post(HOOKS, json={"url": url, "kind": "feishu", "secret": "robot-secret-1"}).json()
     assert made["url"] == "https://open.feishu.cn/open-apis/bot/v2/hook/0192…"
+    assert shown(f"{url}/") == made["url"]
+    assert shown("https://e.com/a?0192f0c1&key=0192f0c1") == "https://e.com/a?…&key=…"
     assert client.post(made["links"]["rotate"]).json()["code"] == "invalid_secret"
     assert client.post(made["links"]["rotate"], json={"secret": "robot-secret-2"}).json()["signed"]
 
