@@ -13,6 +13,7 @@ from factory.api.rows import RowDefaults, parsed_rows
 from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.caller import Caller
+from factory.domain.expiry import FIELDS, Times, too_early
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, NotFound, Problem
 from factory.jobs.admit import Admission
@@ -42,6 +43,7 @@ def check_upload(
     """
     base = replace(admission(), templates=template_finder(db, caller, keep=keep))
     head = read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
+    sent = query | upload.head
     while True:
         mapping = _mapping(db, caller, head)
         fault: Invalid | None = None
@@ -52,16 +54,20 @@ def check_upload(
             if found.code not in TOLD_LATE:
                 raise
             fault = found
-        said_late = read_head(query, upload.head)  # a misspelt `rows` says more than "no rows"
-        if _for_rows(said_late) == _for_rows(head):
+        said_late, sent_late = read_head(query, upload.head), query | upload.head  # a misspelt `rows` says more than "no rows"
+        if _for_rows(said_late, sent_late) == _for_rows(head, sent):
+            upload.warnings += too_early(said_late.deadline, said_late.not_before)
             if fault:
+                fault.detail["warnings"] = upload.warnings  # perhaps they say why
                 raise fault
             return CheckedUpload(said_late, prepared, mapping, base.limits.max_queued)
-        head = said_late
+        head, sent = said_late, sent_late
 
 
-def _for_rows(head: BatchHead) -> tuple[Any, ...]:
-    return head.template, head.vars, head.map, head.mapping, head.campaign, head.project
+def _for_rows(head: BatchHead, sent: dict[str, Any]) -> tuple[Any, ...]:
+    """Times as they were sent: what counts from now is another moment each time that it is read."""
+    times = [sent.get(name) for name in FIELDS]
+    return head.template, head.vars, head.map, head.mapping, head.campaign, head.project, times
 
 
 def _prepare(base: Admission, upload: Upload, head: BatchHead, mapping: dict[str, str]) -> PreparedBatch:
@@ -74,7 +80,7 @@ def _prepare(base: Admission, upload: Upload, head: BatchHead, mapping: dict[str
     # A table's columns are mapped where its header is read.
     renames = {} if upload.kind in {"csv", "xlsx"} else reading.mapping
     defaults = RowDefaults(head.template, head.vars, renames)
-    by = replace(base, campaign=head.campaign, project=head.project)
+    by = replace(base, campaign=head.campaign, project=head.project, whole=Times.of(head))
     with closing(upload.rows(reading)) as rows:
         return prepare_batch(parsed_rows(rows, defaults), by, locate=upload.locate)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ ALIASES = {
 NAMED_PAIRS = ("metadata", "vars")
 FIELDS = frozenset(JobOrder.model_fields) - {*NAMED_PAIRS}
 Warnings = list[dict[str, Any]]
+IGNORED = re.compile(r"(?<=[一-鿿]) (?=[一-鿿])|(?:[* ]|\((?:必填|选填|required|optional)\)){1,9}$")
 
 
 def legible(header: str) -> str:
@@ -53,8 +55,8 @@ def legible(header: str) -> str:
 
 
 def fold(header: str) -> str:
-    """How headers are compared: width, case, line breaks and the star of a required column do not count."""
-    return legible(header).rstrip("* ").casefold()
+    """How headers are compared: width, case, line breaks, spaces in Chinese, and the star or note of a required column do not count."""
+    return IGNORED.sub("", legible(header).rstrip("* ").casefold())
 
 
 def name_each(name: str) -> Problem:

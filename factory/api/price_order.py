@@ -7,6 +7,7 @@ from typing import Any
 
 from factory.api.represent import plain
 from factory.db import Database
+from factory.jobs.check_times import check_times
 from factory.jobs.opening_hours import opening_hours
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.quote import Quote, quote_order
@@ -19,7 +20,9 @@ COUNTED = ("images", "to_draw", "duplicates", "reused", "rows_blocked", "blocked
 def price_order(
     db: Database, settings: Settings, *, tenant: str, order: BatchOrder, prepared: PreparedBatch, max_queued: int
 ) -> dict[str, Any]:
-    """`prepared` are the rows that the order would take. `deadline_kept` is None where nothing can be said of it."""
+    """`prepared` are the rows that the order would take. `deadline_kept` is None where nothing can be said of it.
+    Raises Invalid as ordering it would: for an end before the beginning."""
+    check_times(order)
     hours = opening_hours(settings.offpeak_windows, settings.timezone)
     found = quote_order(db, tenant=tenant, order=order, prepared=prepared, max_queued=max_queued, opens_at=hours)
     return {

@@ -70,7 +70,14 @@ def status_of(fault: FactoryError) -> HTTPStatus:
 
 
 def problem(
-    status: int, code: str, detail: str, *, request_id: str, errors: Iterable[Problem] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    request_id: str,
+    errors: Iterable[Problem] = (),
+    warnings: Iterable[dict[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer. `code` is stable and for programs; `detail` is for people and names field, value and remedy."""
     retryable = status in RETRYABLE or code == "request_in_flight"
@@ -83,6 +90,7 @@ def problem(
         "errors": [found.as_dict() for found in errors],
         "retryable": retryable,
         "request_id": request_id,
+        **({"warnings": told} if (told := list(warnings)) else {}),
     }
     extra = {"Retry-After": "1"} if retryable else {}
     return Response(json_bytes(body), int(status), {**extra, **(headers or {})}, media_type="application/problem+json")
@@ -100,7 +108,8 @@ def of_fault(request: Request, fault: FactoryError) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="content-factory"'} if isinstance(fault, Unauthorized) else None
     if isinstance(fault, QueueFull):
         headers = limit_headers(limit=fault.detail["limit"], room=0, seconds=fault.detail["retry_after"])
-    return problem(status_of(fault), fault.code, detail, request_id=_id(request), errors=errors, headers=headers)
+    warnings = fault.detail.get("warnings", ())
+    return problem(status_of(fault), fault.code, detail, request_id=_id(request), errors=errors, warnings=warnings, headers=headers)
 
 
 def answer_faults(app: FastAPI) -> None:

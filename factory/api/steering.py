@@ -58,7 +58,7 @@ class PriorityBody(BaseModel):
 
 
 class RetryBody(BaseModel):
-    """Without statuses: failed and expired rows, and refused ones if something changes. A change to null takes back what was said."""
+    """Without statuses: failed and expired rows, and rejected ones if something changes. A change to null takes back what was said."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -14,6 +15,8 @@ TITLE_ROWS = 10
 LISTED = re.compile(r"[|;；、]")
 ROW_POINTER = re.compile(r"^/rows/\d+")
 Record = tuple[int, list[str]]
+NUMBERS = frozenset({"width", "height", "size", "seed", "num_inference_steps", "guidance_scale", "candidate"})
+PRIORITIES = {"标准": "standard", "加急": "interactive", "批量": "bulk", "闲时": "offpeak"}
 
 
 class Broken(str):
@@ -94,7 +97,7 @@ class Table:
         have = len(cells)
         for place, name in self._plain:
             if place < have and (cell := cells[place].strip()):
-                row[name] = cell
+                row[name] = cell if cell.isascii() else _in_ascii(name, cell)
         for place, name in self._others:
             if place < have and (cell := cells[place].strip()):
                 put(row, name, cell)
@@ -111,6 +114,13 @@ class Table:
             for column in self._columns
             if column.fills and column.at < len(cells) and isinstance(cells[column.at], Broken)
         ]
+
+
+def _in_ascii(name: str, cell: str) -> str:
+    """Full-width digits and the Chinese names of priorities, in the columns where they mean something."""
+    if name == "priority":
+        return PRIORITIES.get(cell, cell)
+    return unicodedata.normalize("NFKC", cell) if name in NUMBERS else cell
 
 
 def put(row: dict[str, Any], target: str, value: Any) -> None:

@@ -18,7 +18,8 @@ HELD = 1024 * 1024
 REMEMBERED = 2048
 LONGEST_TEXT = 128 * 1024
 MOST_FORMATS = 100_000
-MOST_TEXTS = 5_000_000
+MOST_TEXTS = 1_048_576  # as many as a sheet has rows
+MOST_PIECES = 4_000_000
 OFFSET = struct.Struct("<QQ")
 
 
@@ -115,10 +116,13 @@ class SharedStrings:
 
     def _read(self, content: IO[bytes]) -> None:
         said: list[str] = []
-        size = phonetic = 0
+        size = phonetic = pieces = 0
 
         def start(element: str, _: dict[str, str]) -> None:
-            nonlocal phonetic, size
+            nonlocal phonetic, pieces, size
+            pieces += 1
+            if pieces > MOST_PIECES:
+                raise _too_many(f"{MOST_PIECES} pieces of shared texts")
             if element == "si":
                 said.clear()
                 size = 0
@@ -153,8 +157,14 @@ class SharedStrings:
         self._at += len(raw)
         self._count += 1
         if self._count > MOST_TEXTS:
-            raise Malformed(f"the workbook holds over {MOST_TEXTS} texts; split it", code="xlsx_too_large")
+            raise _too_many(f"{MOST_TEXTS} shared texts")
 
     def close(self) -> None:
         self._texts.close()
         self._places.close()
+
+
+def _too_many(what: str) -> Malformed:
+    return Malformed(
+        f"the workbook holds over {what}; copy the sheet that is meant into a new workbook, or split it", code="xlsx_too_large"
+    )

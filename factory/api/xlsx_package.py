@@ -19,8 +19,10 @@ CHUNK = 64 * 1024
 MOST_PARTS = 5000
 LARGEST = 256 * 1024 * 1024
 LARGEST_FACTS = 32 * 1024 * 1024
-SUSPECT = 64 * 1024 * 1024
+SUSPECT = 1024 * 1024
 MOST_TIMES = 300  # a sheet of one value in every cell reaches about a hundred
+MOST_FACTS = 1_000_000
+LONGEST_TAG = 1024 * 1024  # expat reads a tag from its start again with each piece
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, expat.ExpatError, KeyError, ValueError, OSError)
 
 
@@ -50,8 +52,9 @@ class Package:
         _is_zip(file)
         self._zip = zipfile.ZipFile(file)
         parts = self._zip.infolist()
-        size, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
-        if len(parts) > MOST_PARTS or size > LARGEST or (size > SUSPECT and size > packed * MOST_TIMES):
+        self.size = size = sum(part.file_size for part in parts)
+        packed = sum(part.compress_size for part in parts)
+        if len(parts) > MOST_PARTS or size > LARGEST or _is_bomb(size, packed):
             message = f"the workbook holds {len(parts)} parts of {size} bytes in {packed}; copy the sheet into a new workbook"
             raise Malformed(message, code="xlsx_too_large")
         self._parts = {part.filename.replace("\\", "/").lower(): part for part in parts}
@@ -59,10 +62,19 @@ class Package:
     def holds(self, part: str) -> bool:
         return part.lower() in self._parts
 
+    def _part(self, part: str) -> zipfile.ZipInfo:
+        """Raises Malformed when it is missing."""
+        if not self.holds(part):
+            raise Malformed(f"the workbook is not whole: it lacks {part[:80]}; save it anew as .xlsx", code="malformed_xlsx")
+        return self._parts[part.lower()]
+
     def open(self, part: str) -> IO[bytes]:
-        found = self._parts[part.lower()]
+        found = self._part(part)
         if found.flag_bits & 1:
             raise _encrypted()
+        if _is_bomb(found.file_size, found.compress_size):
+            message = f"{part[:80]} unpacks from {found.compress_size} bytes to {found.file_size}; copy the sheet into a new workbook"
+            raise Malformed(message, code="xlsx_too_large")
         return self._zip.open(found)
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
@@ -81,14 +93,32 @@ class Package:
 
     def read(self, part: str, start: Callable[[str, dict[str, str]], None]) -> None:
         """Call `start` for every element of a part, by its local name."""
-        if self._parts[part.lower()].file_size > LARGEST_FACTS:
+        if self._part(part).file_size > LARGEST_FACTS:
             raise Malformed(f"{part} unpacks to over {LARGEST_FACTS} bytes; copy the sheet into a new workbook", code="xlsx_too_large")
         with self.open(part) as content:
-            for _ in fed(content, parser_for(start)):
+            for _ in fed(content, parser_for(_counted(part, start))):
                 pass
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _is_bomb(size: int, packed: int) -> bool:
+    return size > SUSPECT and size > packed * MOST_TIMES
+
+
+def _counted(part: str, start: Callable[[str, dict[str, str]], None]) -> Callable[[str, dict[str, str]], None]:
+    """`start`, for as many elements as any workbook's facts have."""
+    seen = 0
+
+    def started(element: str, given: dict[str, str]) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > MOST_FACTS:
+            raise Malformed(f"{part[:80]} holds over {MOST_FACTS} elements; copy the sheet into a new workbook", code="xlsx_too_large")
+        start(element, given)
+
+    return started
 
 
 def parser_for(start: Callable[[str, dict[str, str]], None]) -> Any:
@@ -109,8 +139,13 @@ def parser_for(start: Callable[[str, dict[str, str]], None]) -> Any:
 
 def fed(content: IO[bytes], parser: Any) -> Iterator[None]:
     """Feed a part to its parser; stops after each piece, so that what it found can be taken."""
+    at = 0
     while piece := content.read(CHUNK):
         parser.Parse(piece, False)
+        at += len(piece)
+        if at - parser.CurrentByteIndex > LONGEST_TAG:
+            message = f"the workbook holds a tag or comment of over {LONGEST_TAG} bytes; copy the sheet into a new workbook"
+            raise Malformed(message, code="malformed_xlsx")
         yield
     parser.Parse(b"", True)
     yield

@@ -13,21 +13,25 @@ from factory.api.table import Broken, Record, Table
 from factory.api.xlsx_book import LONGEST_TEXT, SharedStrings, number_formats, read_book
 from factory.api.xlsx_numbers import shown
 from factory.api.xlsx_package import Package, fed, parser_for, readable
+from factory.api.xlsx_turn import turn
 from factory.errors import Invalid, Problem
 
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 REFERENCE = re.compile(r"([A-Za-z]{1,3})[0-9]+")
 BOOLEANS = {"1": "TRUE", "0": "FALSE", "true": "TRUE", "false": "FALSE"}
 LAST_ROW = 1 << 20
+MOST_CELLS = 16_384  # as wide as a sheet of Excel
 MOST_ELEMENTS = 20_000_000
+MOST_BLANK = 2_500_000  # a blank cell in each row of a sheet is two for each
+FOR_A_VALUE = 8
 
 
 def xlsx_rows(file: IO[bytes], table: Table) -> Generator[tuple[int, Any], None, None]:
     """As csv_rows, of the sheet that the order names, else of the first that is not hidden. Formulas count as they were last shown.
 
-    Raises Malformed, Invalid.
+    Raises Malformed, Invalid, Capacity.
     """
-    with readable(), closing(Package(file)) as package:
+    with readable(), closing(Package(file)) as package, turn(package.size):
         book = read_book(package)
         sheet = book.sheet(table.reading.sheet)
         with closing(SharedStrings(package, book.strings)) as strings, package.open(sheet.part) as content:
@@ -55,7 +59,7 @@ class _Cells:
         self._given: dict[str, str] = {}
         self._said: list[str] = []
         self._size = self._phonetic = 0
-        self._elements = 0
+        self._elements = self._filled = self._wide = 0
         self._over = False
 
     def records(self, content: IO[bytes]) -> Iterator[Record]:
@@ -70,9 +74,13 @@ class _Cells:
     def _start(self, element: str, given: dict[str, str]) -> None:
         hears = False
         self._elements += 1
-        if self._elements > MOST_ELEMENTS:
-            raise Malformed(f"the sheet holds over {MOST_ELEMENTS} parts of cells; split it", code="xlsx_too_large")
+        if self._elements > MOST_BLANK:
+            self._bound()
         if element == "c":
+            self._wide += 1
+            if self._wide > MOST_CELLS:
+                message = f"row {self._number} of the sheet holds over {MOST_CELLS} cells; copy the columns that count into a new workbook"
+                raise Malformed(message, code="malformed_xlsx")
             self._given = given
             self._said.clear()
             self._size = 0
@@ -84,8 +92,16 @@ class _Cells:
         elif element == "row":
             self._row = []
             self._at = -1
+            self._wide = 0
             self._number = max(self._number + 1, min(int(given.get("r", 0)), LAST_ROW))
         self._parser.CharacterDataHandler = self._hear if hears else None
+
+    def _bound(self) -> None:
+        if self._elements > MOST_ELEMENTS:
+            raise Malformed(f"the sheet holds over {MOST_ELEMENTS} parts of cells; split it", code="xlsx_too_large")
+        if self._elements > MOST_BLANK + self._filled * FOR_A_VALUE:
+            message = f"the sheet holds over {MOST_BLANK} rows and cells without a value; copy those with values into a new workbook"
+            raise Malformed(message, code="xlsx_too_large")
 
     def _hear(self, piece: str) -> None:
         self._size += len(piece)
@@ -100,7 +116,8 @@ class _Cells:
             if self._said:
                 self._put("".join(self._said))
         elif element == "row":
-            self._done.append((self._number, self._row))
+            if self._row:
+                self._done.append((self._number, self._row))
         elif element == "rPh":
             self._phonetic -= 1
         elif element == "sheetData":
@@ -121,6 +138,7 @@ class _Cells:
 
     def _put(self, text: str) -> None:
         value = self._value(text)
+        self._filled += 1
         at = min(self._at, MOST_COLUMNS)  # what stands further right is only known to be there
         self._row += [""] * (at + 1 - len(self._row))
         self._row[at] = value
@@ -133,6 +151,8 @@ class _Cells:
             return unescaped(text)
         if kind == "n":
             style = int(self._given.get("s", 0))
+            if style < 0:
+                raise Malformed(f"a cell in row {self._number} names style {style}; save the workbook anew as .xlsx", code="malformed_xlsx")
             return shown(text, self._formats[style] if style < len(self._formats) else 0, since_1904=self._since_1904)
         if kind == "b":
             return BOOLEANS.get(text, text)

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import typer
 
 from factory.cli.exit_codes import OneLineErrors, Usage
-from factory.cli.output import Json, count, moment, print_json, print_table, status
+from factory.cli.output import Json, count, print_json, print_table
+from factory.cli.show_batch import LISTED, by_itself, in_list, why_nothing_was_retried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, pause, reprioritise, retry and collect batches.")
 Batch = Annotated[str, typer.Argument(help="Our id or yours.")]
 Out = Annotated[Path | None, typer.Option(help="File to write.")]
-TROUBLES = ("failed", "rejected", "expired", "canceled")
 
 
 @app.command("list")
@@ -36,8 +36,7 @@ def find(
         found = list(client.pages("/batches", limit=limit, project=project, campaign=campaign))
     if as_json:
         return print_json(found)
-    columns = ["id", "status", "project", "delivered", "of", "not delivered", "per minute", "created"]
-    return print_table(columns, (_line(batch) for batch in found), empty="no such batches")
+    return print_table(LISTED, map(in_list, found), empty="no such batches")
 
 
 @app.command()
@@ -46,12 +45,7 @@ def show(batch: Batch, *, as_json: Json = False) -> None:
     found = _ask("GET", batch)
     if as_json:
         return print_json(found)
-    finish = found.get("finish") or {}
-    rows = [(name, found.get(name)) for name in ("id", "external_id", "project", "campaign", "priority", "total", "rows_refused")]
-    rows += [("status", status(found["status"])), *found["counts"].items(), ("per minute", found.get("rate_per_min"))]
-    rows += [("likely finish", moment(finish.get("p50"))), ("nine in ten finish by", moment(finish.get("p90")))]
-    rows += [(name.removesuffix("_at"), moment(found.get(name))) for name in ("created_at", "paused_at", "ended_at", "deadline")]
-    return print_table(["", ""], (row for row in rows if row[1] not in (None, 0)))
+    return print_table(["", ""], by_itself(found))
 
 
 @app.command()
@@ -85,13 +79,16 @@ def retry(
     change: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as seed=7 or vars.colour=red; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Order anew what was not delivered, as it was or with changes: default failed and expired rows, and refused ones when changed."""
+    """Order anew what was not delivered, as it was or with changes: default failed and expired rows, and rejected ones when changed."""
     body = {name: value for name, value in (("statuses", only), ("changes", changes(change or []))) if value}
     answer = _ask("POST", batch, "retry", body)
     if not as_json and answer.get("retry_errors"):
         rows = ([error["row"], error["pointer"], error["detail"]] for error in answer["retry_errors"][:10])
         print_table(["row", "field", "why it stays as it is"], rows)
     _say(answer, "retried", "ordered anew", as_json=as_json)
+    if not as_json and not answer["retried"]:
+        for hint in why_nothing_was_retried(answer, only or []):
+            typer.echo(hint, err=True)
 
 
 @app.command()
@@ -164,13 +161,6 @@ def _say(answer: dict[str, Any], name: str, done: str, *, as_json: bool) -> None
     if as_json:
         return print_json(answer)
     return typer.echo(f"{count(answer[name], 'row')} {done}; the batch is {answer['status']}")
-
-
-def _line(batch: dict[str, Any]) -> list[Any]:
-    counts = batch["counts"]
-    missing = sum(counts[name] for name in TROUBLES)
-    delivered = [counts["succeeded"], batch["total"], missing or None, batch.get("rate_per_min")]
-    return [batch["id"], status(batch["status"]), batch["project"], *delivered, moment(batch["created_at"])]
 
 
 def _save(batch: str, what: str, out: Path | None, *, as_json: bool, **params: Any) -> None:

@@ -28,7 +28,8 @@ from factory.cli.order_file import (
     send_order,
 )
 from factory.cli.output import Json, count, print_json
-from factory.cli.show_plan import show_blocked, show_plan, show_quote
+from factory.cli.refused_rows import show_warnings
+from factory.cli.show_plan import show_blocked, show_plan, show_quote, to_order
 
 if TYPE_CHECKING:
     from factory.cli.client import Client
@@ -47,11 +48,7 @@ def plan(catalogue: File, *, as_json: Json = False) -> None:
     show_plan(found)
     if found["quote"]:
         show_quote(found["quote"])
-    return typer.echo(
-        f"{count(found['to_render'], 'picture')} to draw: `factory apply {catalogue}` orders them"
-        if found["to_render"]
-        else "nothing to draw"
-    )
+    return typer.echo(f"{to_order(found)}: `factory apply {catalogue}` orders them" if found["to_render"] else "nothing to draw")
 
 
 def apply(
@@ -105,11 +102,10 @@ def quote(
 
     head = order_head(dict(locals()))
     with connect() as client:
-        found = send_order(client, "/quotes", file, head)
+        found, _ = send_order(client, "/quotes", file, head)
     if as_json:
         return print_json(found)
-    for warning in found["warnings"]:
-        typer.echo(f"warning: {warning['detail']}", err=True)
+    show_warnings(found["warnings"])
     show_quote(found)
     return show_blocked(found["blocked"])
 
@@ -147,7 +143,9 @@ def _parts(catalogue: Path) -> Iterator[dict[str, tuple[str, Any]]]:
             content = catalogue.read_bytes()
             files: dict[str, tuple[str, Any]] = {"catalogue": (catalogue.name, content)}
             if name := _rows_file(catalogue, content):
-                rows = catalogue.parent / name
+                rows = (catalogue.parent / name).resolve()
+                if not rows.is_relative_to(catalogue.parent.resolve()):  # a catalogue from elsewhere must not send any file that it names
+                    raise Usage(f"rows: {name!r} is not beside {catalogue}; put the file there")
                 files["rows"] = (rows.name, stack.enter_context(rows.open("rb")))
         except OSError as fault:
             raise Usage(f"cannot read {fault.filename}: {fault.strerror}") from fault

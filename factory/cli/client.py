@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from factory.cli.exit_codes import Failed, NotReachable, Usage
+from factory.cli.exit_codes import Denied, Failed, NotReachable, Usage
 from factory.cli.home import home
 
 API = "/api/v1"
@@ -34,10 +34,17 @@ class Client:
     def get(self, path: str, **params: Any) -> Any:
         return self._ask("GET", path, params=_given(params)).json()
 
-    def post(self, path: str, *, params: Mapping[str, Any] | None = None, once: str = "", **content: Any) -> Any:
-        """Sent with an Idempotency-Key, so that trying again after a lost answer orders nothing twice."""
+    def post(self, path: str, **content: Any) -> Any:
+        """As `order`, without what is known only of orders."""
+        return self.order(path, **content)[0]
+
+    def order(self, path: str, *, params: Mapping[str, Any] | None = None, once: str = "", **content: Any) -> tuple[Any, bool]:
+        """The answer, and whether it is of something new: an order that was there before is answered with 200.
+
+        Sent with an Idempotency-Key, so that trying again after a lost answer orders nothing twice."""
         headers = {"Idempotency-Key": once or str(uuid.uuid4()), **content.pop("headers", {})}
-        return self._ask("POST", path, params=_given(params or {}), headers=headers, **content).json()
+        answer = self._ask("POST", path, params=_given(params or {}), headers=headers, **content)
+        return answer.json(), answer.status_code != 200
 
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
@@ -129,6 +136,7 @@ def _given(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _problem(answer: httpx.Response) -> Failed:
     """The API's problem+json as one line."""
+    body: Any = None
     try:
         body = answer.json()
         errors = [f"{error['pointer']}: {error['detail']}" for error in body.get("errors", []) if error["detail"] != body["detail"]]
@@ -136,4 +144,6 @@ def _problem(answer: httpx.Response) -> Failed:
         message = f"{body['detail']}{more} [{body['code']}]"
     except (ValueError, KeyError, TypeError):
         message = f"{answer.request.url} answered {answer.status_code}: is it a content factory?"
-    return NotReachable(message) if answer.status_code in {502, 503, 504} else Failed(message)
+    if answer.status_code in {502, 503, 504}:
+        return NotReachable(message)
+    return Denied(message, body) if isinstance(body, dict) else Failed(message)

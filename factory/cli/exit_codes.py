@@ -24,6 +24,14 @@ class Usage(Failed):
     code = USAGE
 
 
+class Denied(Failed):
+    """The API said no; `problem` is its problem+json."""
+
+    def __init__(self, message: str, problem: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
 class NotReachable(Failed):
     """The factory, its database or its storage did not answer."""
 

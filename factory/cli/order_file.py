@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from factory.cli.exit_codes import Usage
+from factory.cli.exit_codes import Denied, Failed, Usage
+from factory.cli.refused_rows import show_refused, show_warnings
 
 if TYPE_CHECKING:
     from factory.cli.client import Client
@@ -107,11 +108,22 @@ def order_head(said: Mapping[str, Any]) -> dict[str, Any]:
     return {**head, **pairs, "tag": said.get("tag") or [], "reuse": "false" if said["no_reuse"] else None}
 
 
-def send_order(client: Client, to: str, file: str, head: dict[str, Any]) -> Any:
-    """The answer. Raises Usage for a file that cannot be read, or of a kind that nobody knows."""
+def send_order(client: Client, to: str, file: str, head: dict[str, Any]) -> tuple[Any, bool]:
+    """The answer, and whether it is of something new. Raises Usage for a file that cannot be read, or of a kind that nobody knows.
+
+    Of a file without one good row the rows and the warnings are shown before Failed is raised.
+    """
     kind = media_type(file, b"") if file != "-" else ""
-    with opened(file) as body:
-        return client.post(to, params=head, content=body, headers={"Content-Type": kind or media_type(file, body.start())})
+    try:
+        with opened(file) as body:
+            return client.order(to, params=head, content=body, headers={"Content-Type": kind or media_type(file, body.start())})
+    except Denied as fault:
+        of_rows = [error for error in fault.problem.get("errors", []) if "row" in error]
+        show_warnings(fault.problem.get("warnings", []))
+        show_refused(of_rows)
+        if of_rows:
+            raise Failed(f"{fault.problem['detail']} [{fault.problem['code']}]") from fault
+        raise
 
 
 def media_type(file: str, content: bytes) -> str:

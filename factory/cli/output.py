@@ -44,7 +44,9 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", empty: str = "nothing found") -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", empty: str = "nothing found", stderr: bool = False
+) -> None:
     """Cells are shown as text; None is a dash. Text from outside is never read as markup."""
     from rich import box
     from rich.table import Table
@@ -55,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_column(column, overflow="fold", no_wrap=column in NEVER_BROKEN)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text("–" if cell is None else str(cell)) for cell in row))
-    out = console()
+    out = console(stderr=stderr)
     out.print(table if table.row_count else Text(empty, style="dim"))
 
 

@@ -26,7 +26,8 @@ from factory.cli.order_file import (
     order_head,
     send_order,
 )
-from factory.cli.output import Json, count, print_json, print_table
+from factory.cli.output import Json, count, print_json
+from factory.cli.refused_rows import show_refused, show_warnings
 
 if TYPE_CHECKING:
     from factory.cli.client import Client
@@ -98,9 +99,9 @@ def _order_file(client: Client, file: str, head: dict[str, Any], *, wait: bool, 
     from factory.cli.progress import follow
     from factory.cli.watch import report
 
-    batch = send_order(client, "/batches", file, head)
+    batch, fresh = send_order(client, "/batches", file, head)
     if not as_json:
-        _say_what_was_taken(batch)
+        _say_what_was_taken(batch, fresh=fresh)
     if not wait:
         print_json(batch) if as_json else typer.echo(batch["id"])
         return _complain_of_refusals(batch)
@@ -120,11 +121,12 @@ def _complain_of_refusals(batch: dict[str, Any]) -> None:
 
 def _order_one(client: Client, order: dict[str, Any], *, wait: bool, save: Path | None, as_json: bool) -> None:
     sent = {name: value for name, value in order.items() if value is not None}
-    job = client.post("/jobs", json=sent)
+    job, fresh = client.order("/jobs", json=sent)
     if not as_json:
+        if not fresh:
+            _say_that_it_was_there(job)
         _say_if_late(job)
-    for warning in [] if as_json else job["warnings"]:
-        typer.echo(f"warning: {warning['detail']}", err=True)
+        show_warnings(job["warnings"])
     while wait and job["status"] in {"queued", "running"}:
         job = client.get(f"/jobs/{job['id']}", wait=30)
     if save is not None and job["asset"]:
@@ -142,16 +144,14 @@ def _say_if_late(order: dict[str, Any]) -> None:
         typer.echo("the deadline is not likely to be kept", err=True)
 
 
-def _say_what_was_taken(batch: dict[str, Any]) -> None:
-    for warning in batch["warnings"]:
-        typer.echo(f"warning: {warning['detail']}", err=True)
+def _say_that_it_was_there(order: dict[str, Any]) -> None:
+    typer.echo(f"already ordered as {order['id']}; nothing was ordered anew", err=True)
+
+
+def _say_what_was_taken(batch: dict[str, Any], *, fresh: bool) -> None:
+    show_warnings(batch["warnings"])
     reused = f", {batch['reused']} reused" if batch.get("reused") else ""
-    typer.echo(f"{count(batch['rows_accepted'], 'row')} ordered{reused}, {batch['rows_refused']} refused", err=True)
+    done = f"{count(batch['rows_accepted'], 'row')} ordered{reused}, {batch['rows_refused']} refused"
+    typer.echo(done, err=True) if fresh else _say_that_it_was_there(batch)
     _say_if_late(batch)
-    errors = batch.get("row_errors") or []
-    if errors:
-        print_table(["row", "cell", "field", "why"], map(_error_line, errors[:10]))
-
-
-def _error_line(error: dict[str, Any]) -> tuple[Any, ...]:
-    return error["row"], error.get("cell"), error.get("column") or error["pointer"].lstrip("/"), error["detail"]
+    show_refused(batch.get("row_errors") or [])

@@ -13,11 +13,17 @@ from factory.cli.output import Json, moment, print_json, print_table
 
 if TYPE_CHECKING:
     from factory.domain.lint_template import Finding
-    from factory.domain.template_body import TemplateBody
+    from factory.domain.template_body import TemplateBody, Words
 
 app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Save, list, check and export prompt templates.")
 Reference = Annotated[str, typer.Argument(help="NAME, its newest version, or NAME@VERSION.")]
 File = Annotated[str, typer.Argument(help="YAML or JSON; - reads standard input.")]
+SEEDS = {
+    "random": "by chance",
+    "fixed": "always {}",
+    "per_sku": "the same for every picture of a SKU in a slot",
+    "per_series": "the same for a whole series",
+}
 
 
 @app.command("list")
@@ -146,12 +152,19 @@ def _show_findings(findings: list[Finding], *, as_json: bool) -> None:
         print_table(["", "where", "what"], ([each.level, each.problem.pointer, each.problem.message] for each in findings))
 
 
+def _words(title: Words | None) -> str | None:
+    return " · ".join(text for text in (title.zh, title.en) if text) if title else None
+
+
 def _describe(body: TemplateBody, reference: str) -> None:
     said = body.as_json()
-    fields = [["template", reference], ["title", _title(said)], ["prompt", body.prompt]]
-    fields += [[name, said[name]] for name in ("category", "model", "width", "height", "loras", "seed", "label_profile") if name in said]
-    print_table(["", ""], fields)
+    fields: list[list[Any]] = [["template", reference], ["title", _title(said)], ["prompt", body.prompt]]
+    fields += [[name, said[name]] for name in ("category", "model", "width", "height") if name in said]
+    fields += [["loras", ", ".join(f"{lora.name}:{lora.scale:g}" for lora in body.loras) or None]]
+    fields += [["seed", SEEDS[body.seed.policy].format(body.seed.value)], ["label_profile", body.label_profile]]
+    print_table(["", ""], (row for row in fields if row[1] is not None))
     cells = (
-        [name, each.type, ", ".join(map(str, each.allowed)) or None, each.default, each.example] for name, each in body.variables.items()
+        [name, _words(each.title), each.type, ", ".join(map(str, each.allowed)) or None, each.default, each.example]
+        for name, each in body.variables.items()
     )
-    print_table(["variable", "type", "allowed", "default", "example"], cells, empty="no variables")
+    print_table(["variable", "title", "type", "allowed", "default", "example"], cells, empty="no variables")

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from factory.domain.checkpoint import Checkpoint
-from factory.domain.expiry import passed
+from factory.domain.expiry import NO_TIMES, Times, never, passed, too_early
 from factory.domain.generation_spec import TURBO_EVALUATIONS, TURBO_GUIDANCE, GenerationSpec, LoraUse
 from factory.domain.job_order import JobOrder
 from factory.domain.lora import Lora
@@ -38,7 +38,7 @@ class Limits:
 @dataclass(frozen=True)
 class Admission:
     """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` and `project` are
-    the whole order's, for seeds of rows that name none."""
+    the whole order's, for seeds of rows that name none; `whole` is when it may begin and ends, for rows that do not say."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
@@ -47,6 +47,7 @@ class Admission:
     loras: Mapping[str, Lora] = field(default_factory=dict)
     campaign: str | None = None
     project: str | None = None
+    whole: Times = NO_TIMES
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         _check_prompt_text(wish, admission.limits, problems)
     if order.project is not None:
         problems += project_problems(order.project, pointer)
-    problems += passed(order.expires_at, pointer=pointer)
+    problems += passed(order.expires_at, pointer=pointer) + never(Times.of(order), admission.whole, pointer=pointer)
     if problems or checkpoint is None or wish is None:
         raise Invalid(None, *problems)
     decision = admission.judge_prompt(wish.prompt)
@@ -92,8 +93,9 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         label_profile=wish.label_profile,
         policy_version=decision.version,
     )
+    late = too_early(order.deadline, order.not_before or admission.whole.not_before)
     refused = refusal(decision.blocked, decision.version) if decision.blocked else None
-    return Admitted(order, spec, wish.warnings + _warnings(order, decision), refused, wish.template, by_chance=wish.seed is None)
+    return Admitted(order, spec, wish.warnings + _warnings(order, decision) + late, refused, wish.template, by_chance=wish.seed is None)
 
 
 def _checkpoint(wish: Wish | None, order: JobOrder, admission: Admission, problems: list[Problem], pointer: str) -> Checkpoint | None:

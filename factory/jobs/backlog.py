@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,17 +48,25 @@ class Backlog:
     cap: int | None = None
     offpeak_at: datetime | None = None
 
-    def line(self, lane: Lane, tenant: str) -> Line:
-        """Where an order of this tenant would stand. Ask only while workers are alive."""
+    def line(self, lane: Lane, tenant: str, *, awaited: float = 0.0) -> Line:
+        """Where an order of this tenant would stand, of which `awaited` GPU seconds wait already. Ask only while workers are alive."""
         here = self.flows.get(lane.value, {})
         ahead = sum(flow.backlog for before in BEFORE[lane] for flow in self.flows.get(before.value, {}).values())
         own = here.get(tenant, Flow(0.0, self.weight))
-        return Line(own, [flow for name, flow in here.items() if name != tenant], ahead, self.workers, self.cap)
+        return Line(
+            replace(own, backlog=max(own.backlog, awaited)),
+            [flow for name, flow in here.items() if name != tenant],
+            ahead,
+            self.workers,
+            self.cap,
+        )
 
-    def standstill(self, lane: Lane) -> str | None:
-        """Why nothing can be said of the end; None when something can."""
+    def standstill(self, lane: Lane | None) -> str | None:
+        """Why nothing can be said of the end; None when something can. What a worker has begun waits in no lane any more."""
         if not self.workers:
             return "no worker is alive; the order would wait until one is started"
+        if lane is None:
+            return None
         if lane.value in self.paused:
             return f"the lane {lane.value} is paused; the order would wait until it is resumed"
         if self.cap == 0:

@@ -21,15 +21,16 @@ SOON = "it is let go within seconds"
 
 
 def of_hold(session: Session, job: Job, moment: datetime) -> Iterator[Reason]:
-    """One reason for a held job, none for another."""
-    if job.hold == Hold.SCHEDULED:
-        yield _scheduled(job, moment)
-    elif job.hold == Hold.PAUSED:
-        yield _paused(session, job)
-    elif job.hold == Hold.CAPPED:
+    """What it is held for, and what would hold it then; nothing for a job that is offered."""
+    early = not job.attempt and job.not_before is not None and job.not_before > moment
+    if job.hold == Hold.CAPPED:
         yield from _capped(session, job)
     elif job.hold == Hold.TWIN:
         yield _twin(session, job)
+    if job.hold == Hold.SCHEDULED or early:
+        yield _scheduled(job, moment)
+    if job.hold == Hold.PAUSED or (job.hold is not None and _paused_at(session, job)):
+        yield _paused(session, job)
 
 
 def _scheduled(job: Job, moment: datetime) -> Reason:
@@ -39,12 +40,19 @@ def _scheduled(job: Job, moment: datetime) -> Reason:
     return Reason("scheduled", f"it was ordered for {at} (`not_before`)", "cancel it and order it without `not_before`")
 
 
-def _paused(session: Session, job: Job) -> Reason:
+def _paused_at(session: Session, job: Job) -> datetime | None:
     batch = session.get(Batch, job.batch_id) if job.batch_id else None
-    if batch is None or batch.paused_at is None:
+    return batch.paused_at if batch else None
+
+
+def _paused(session: Session, job: Job) -> Reason:
+    at = _paused_at(session, job)
+    if at is None:
         return Reason("paused", f"its batch has been resumed: {SOON}")
-    since = batch.paused_at.isoformat(timespec="seconds")
-    return Reason("paused", f"its batch is paused since {since}", f"POST /api/v1/batches/{batch.id}/resume")
+    since = f"its batch is paused since {at.isoformat(timespec='seconds')}"
+    if job.hold == Hold.TWIN:
+        return Reason("paused", f"{since}, which does not keep it from delivering that picture")
+    return Reason("paused", since, f"POST /api/v1/batches/{job.batch_id}/resume")
 
 
 def _capped(session: Session, job: Job) -> Iterator[Reason]:

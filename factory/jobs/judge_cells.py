@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from factory.domain.catalogue import Catalogue
+from factory.domain.expiry import Times
 from factory.domain.generation_spec import GenerationSpec
 from factory.domain.job_order import JobOrder
 from factory.domain.matrix import MatrixCell, cells, count, describe, row_problems
@@ -39,7 +40,7 @@ def judge_cells(
     """Raises Invalid when there are no rows, or more cells than an order may have rows."""
     each, most = count(catalogue), admission.limits.max_rows
     # The cells of a row differ in size or number more often than in prompt.
-    admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
+    admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt), whole=Times.of(catalogue))
     skus = ExternalIds()
     total = 0
     left = iter(rows)

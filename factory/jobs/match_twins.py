@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Text, Uuid, and_, any_, case, exists, func, literal, or_, select, update
+from sqlalchemy import CTE, ColumnElement, Row, ScalarSelect, Text, Uuid, and_, any_, case, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
@@ -30,6 +30,18 @@ class Reuse:
 
     reused: int = 0
     gpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """Where the picture of a spec is to come from: `lane` is where it waits, `begun` says that a worker has it; neither: it is there."""
+
+    lane: Lane | None = None
+    begun: bool = False
+
+    def serves(self, lane: Lane) -> bool:
+        """Nobody waits for what waits in a lane behind their own."""
+        return self.lane is None or list(Lane).index(self.lane) <= list(Lane).index(lane)
 
 
 NOTHING_REUSED = Reuse()
@@ -59,12 +71,21 @@ def match_twins(session: Session, now: ColumnElement[Any], *, tenant: str, batch
     return Reuse(reused, float(seconds))
 
 
-def known_specs(session: Session, now: ColumnElement[Any], *, tenant: str, specs: Collection[str]) -> set[str]:
-    """Which of these an order would find drawn, or waiting, and not draw again."""
+def known_specs(session: Session, now: ColumnElement[Any], *, tenant: str, specs: Collection[str]) -> dict[str, Known]:
+    """Which of these an order would find drawn, or in work, or waiting, and not draw again."""
     known = Job.tenant == tenant, Job.spec_sha256 == any_(literal(list(specs), ARRAY(Text))), Job.twin_id.is_(None)
-    offered = and_(Job.status == JobStatus.QUEUED.value, or_(Job.hold.is_(None), Job.hold == Hold.CAPPED.value))
-    there = or_(offered, Job.status == JobStatus.RUNNING.value, _keeps_picture(Job.id, now))
-    return set(session.scalars(select(Job.spec_sha256).where(*known, there).distinct()))
+    there = or_(_is_offered(Job), Job.status == JobStatus.RUNNING.value, _keeps_picture(Job.id, now))
+    columns = Job.spec_sha256, Job.status, Job.lane
+    found = session.execute(select(*columns).where(*known, there).distinct()).all()
+    return {row.spec_sha256: _known(row.status, row.lane) for row in sorted(found, key=_soonest_last)}
+
+
+def _known(status: str, lane: str) -> Known:
+    return Known(Lane(lane) if status == JobStatus.QUEUED else None, begun=status == JobStatus.RUNNING)
+
+
+def _soonest_last(row: Row[str, str, str]) -> tuple[bool, bool, int]:
+    return row.status == JobStatus.SUCCEEDED, row.status == JobStatus.RUNNING, -LANES.index(row.lane)
 
 
 def count_reused(session: Session, batch_id: uuid.UUID) -> Reuse:
@@ -98,14 +119,17 @@ def pair(mine: CTE, other: type[Job], outside: ColumnElement[bool], now: ColumnE
 
 def is_coming(original: Any, job: Any) -> ColumnElement[bool]:
     """Whether the picture of `original` is on its way and comes no later than `job` would get its own. Never a twin: no chains."""
-    waits = and_(
-        original.status == JobStatus.QUEUED.value,
-        original.twin_id.is_(None),
-        _rank(original.lane) <= _rank(job.lane),
-        or_(original.hold.is_(None), original.hold == Hold.CAPPED.value),
-        ~exists().where(Batch.id == original.batch_id, Batch.paused_at.is_not(None)),
-    )
+    waits = and_(original.twin_id.is_(None), _rank(original.lane) <= _rank(job.lane), _is_offered(original))
     return or_(waits, original.status == JobStatus.RUNNING.value)
+
+
+def _is_offered(job: Any) -> ColumnElement[bool]:
+    """To workers, now or when its cap has room."""
+    return and_(
+        job.status == JobStatus.QUEUED.value,
+        or_(job.hold.is_(None), job.hold == Hold.CAPPED.value),
+        ~exists().where(Batch.id == job.batch_id, Batch.paused_at.is_not(None)),
+    )
 
 
 def has_picture(job_id: Any) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, case, select, tuple_
 
 from factory.db import Database
 from factory.domain.batch import Batch
+from factory.domain.expiry import NO_TIMES, Times
 from factory.domain.job import Job
 from factory.domain.job_order import JobOrder
 from factory.domain.status import JobStatus
@@ -54,13 +55,15 @@ def prepare_retry(db: Database, batch: Batch, wish: RetryWish, admission: Admiss
     for row in _rows(db, batch.id, wish.wanted):
         try:
             order = read(_asked(row, wish.changes))
-            columns = order_columns(admit(order, admission))
+            keeps = row.expires_at is not None and not wish.changes.keys() & EXPIRES
+            whole = Times(expires_at=row.expires_at) if keeps else NO_TIMES  # perhaps the whole order's, which no row repeats
+            columns = order_columns(admit(order, replace(admission, whole=whole)))
         except Invalid as fault:
             prepared.refuse(row.row_no, _pointed(fault, wish.changes))
             continue
         kept = {name: getattr(row, name) for name in KEPT}
-        if row.expires_at is not None and not wish.changes.keys() & EXPIRES:
-            kept["expires_at"] = row.expires_at.isoformat()  # perhaps the whole order's, which no row repeats
+        if keeps:
+            kept["expires_at"] = row.expires_at.isoformat()
         prepared.add(row.row_no, columns | kept | {"placed": row.cell is not None, "retry_of": str(row.id)})
     if prepared.refused and not prepared.rows:
         problems = [

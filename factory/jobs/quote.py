@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -13,12 +13,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from factory.db import Database
-from factory.domain.forecast import Range, forecast
+from factory.domain.forecast import Flow, Line, Range, forecast
 from factory.domain.job import Job
 from factory.domain.status import JobStatus, Lane, Priority
+from factory.domain.work import Work
 from factory.jobs.backlog import Backlog, read_backlog
 from factory.jobs.expected_cost import Speeds, load_speeds
-from factory.jobs.match_twins import known_specs
+from factory.jobs.match_twins import Known, known_specs
 from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.queue_state import SILENCE
@@ -26,16 +27,8 @@ from factory.jobs.room import DEFAULT_MAX_QUEUED, room_for
 from factory.jobs.submit_batch import BatchOrder
 
 AT_ONCE = 1000
+ALONE = Line(Flow(0.0), (), 0.0, workers=1)  # what is drawn already stands behind nobody
 DAY, LOOKS = timedelta(days=1), 96  # the hours are looked up every quarter of an hour
-
-
-@dataclass
-class Work:
-    """What there is to draw in one lane, in GPU seconds: in all, the longest picture, and how much of it has a measured speed."""
-
-    seconds: float = 0.0
-    longest: float = 0.0
-    measured: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,8 @@ class Finish:
 class Quote:
     """`images` would be delivered: `to_draw` drawn, `duplicates` equal to others of the order, `reused` drawn or ordered before.
 
-    `room`: so many rows the tenant's queue would take now. `finish` is None when nothing can be said of it, for the reason `unknown`.
+    `begun` is the longest picture, in GPU seconds, that a worker has already and this order would deliver too. `room`: so many rows the
+    tenant's queue would take now. `finish` is None when nothing can be said of it, for the reason `unknown`.
     """
 
     images: int = 0
@@ -67,6 +61,7 @@ class Quote:
     finish: Finish | None = None
     unknown: str | None = None
     work: dict[Lane, Work] = field(default_factory=dict)
+    begun: float = 0.0
 
     def keeps(self, deadline: datetime | None) -> bool | None:
         """Whether nine such orders in ten end by then; None where nothing can be said."""
@@ -96,7 +91,7 @@ def quote_order(
     for chunk in _chunks(iter(prepared)):
         with db.transaction() as session:
             taken = _taken(session, tenant, [row["external_id"] for _, row in chunk if row["external_id"]])
-            known = known_specs(session, db.now(), tenant=tenant, specs=[row["spec_sha256"] for _, row in chunk]) if order.reuse else set()
+            known = known_specs(session, db.now(), tenant=tenant, specs=[row["spec_sha256"] for _, row in chunk]) if order.reuse else {}
         for number, row in chunk:
             if reason := _refusal(row, taken):
                 quote.block(number, reason)
@@ -121,46 +116,52 @@ def _taken(session: Session, tenant: str, names: list[str]) -> set[str]:
     return {name for name in session.scalars(found) if name is not None} if names else set()
 
 
-def _add(quote: Quote, row: dict[str, Any], order: BatchOrder, speeds: Speeds, known: set[str], seen: set[bytes]) -> None:
+def _add(quote: Quote, row: dict[str, Any], order: BatchOrder, speeds: Speeds, known: Mapping[str, Known], seen: set[bytes]) -> None:
     spec, digest = row["spec"], bytes.fromhex(row["spec_sha256"])
     cost = speeds.cost(spec["checkpoint"], spec["width"] * spec["height"])
+    lane = (Priority(row["priority"]) if row["priority"] else order.priority or Priority.BULK).lane
+    measured = bool(speeds.seconds.get(spec["checkpoint"]))
     quote.images += 1
-    if row["spec_sha256"] in known:
+    if (twin := known.get(row["spec_sha256"])) and twin.serves(lane):
         quote.reused += 1
         quote.gpu_seconds_saved += cost
+        if digest not in seen:
+            _await(quote, twin, cost, measured=measured)
+        seen.add(digest)
     elif order.reuse and digest in seen:
         quote.duplicates += 1
         quote.gpu_seconds_saved += cost
     else:
         seen.add(digest)
-        priority = Priority(row["priority"]) if row["priority"] else order.priority or Priority.BULK
-        work = quote.work.setdefault(priority.lane, Work())
-        work.seconds += cost
-        work.longest = max(work.longest, cost)
-        work.measured += cost if speeds.seconds.get(spec["checkpoint"]) else 0.0
+        quote.work.setdefault(lane, Work()).draw(cost, measured=measured)
         quote.to_draw += 1
         quote.gpu_seconds += cost
+
+
+def _await(quote: Quote, twin: Known, cost: float, *, measured: bool) -> None:
+    """An equal job's picture comes when that one is drawn; one that is there delays nothing."""
+    if twin.lane is not None:
+        quote.work.setdefault(twin.lane, Work()).wait_for(cost, measured=measured)
+    elif twin.begun:
+        quote.begun = max(quote.begun, cost)
 
 
 def say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime | None, opens_at: OpensAt) -> None:
     """The order is done when its last lane is."""
     quote.workers = backlog.workers
-    if standstill := [reason for lane in quote.work if (reason := backlog.standstill(lane))]:
+    waits = [*quote.work, None] if quote.begun else [*quote.work]
+    if standstill := [reason for lane in waits if (reason := backlog.standstill(lane))]:
         quote.unknown = standstill[0]
         return
-    earlier, last = 0.0, Range(0.0, 0.0, 0.0)
+    earlier, last = 0.0, forecast(0.0, quote.begun, 0.0, ALONE)
     for lane in Lane:
         if work := quote.work.get(lane):
-            line = backlog.line(lane, tenant)
-            found = forecast(work.seconds, work.longest, work.measured / work.seconds, replace(line, ahead=line.ahead + earlier))
+            line = backlog.line(lane, tenant, awaited=work.awaited)
+            found = work.until(replace(line, ahead=line.ahead + earlier))
             last = Range(max(last.p10, found.p10), max(last.p50, found.p50), max(last.p90, found.p90))
             earlier += work.seconds
     # What waits for its hour finds the queue as it is then: at least its own work comes after it.
-    delay = (
-        max(0.0, (not_before - backlog.moment).total_seconds()) + quote.gpu_seconds / backlog.workers
-        if not_before and backlog.workers
-        else 0.0
-    )
+    delay = max(0.0, (not_before - backlog.moment).total_seconds()) + quote.gpu_seconds / max(1, backlog.workers) if not_before else 0.0
     moments = (backlog.moment + timedelta(seconds=max(seconds, delay)) for seconds in (last.p10, last.p50, last.p90))
     quote.finish = Finish(*moments)
     _mind_the_hours(quote, max(backlog.moment, not_before or backlog.moment), opens_at)

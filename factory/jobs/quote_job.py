@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from factory.domain.status import Priority
+from factory.domain.work import Work
 from factory.jobs.admit import Admitted
 from factory.jobs.backlog import read_backlog
 from factory.jobs.expected_cost import load_speeds
 from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.queue_state import SILENCE
-from factory.jobs.quote import Quote, Work, say_when
+from factory.jobs.quote import Quote, say_when
 
 
 def quote_job(
@@ -31,7 +32,8 @@ def quote_job(
     speeds = load_speeds(session)
     cost = speeds.cost_of(spec)
     lane = (order.priority or Priority.INTERACTIVE).lane
-    work = Work(seconds=cost, longest=cost, measured=cost if speeds.seconds.get(spec.checkpoint) else 0.0)
+    work = Work()
+    work.draw(cost, measured=bool(speeds.seconds.get(spec.checkpoint)))
     quote = Quote(images=1, to_draw=1, gpu_seconds=cost, work={lane: work})
     backlog = read_backlog(session, now, tenant=tenant, user=order.user or "", silence=silence, opens_at=opens_at)
     say_when(quote, backlog, tenant, order.not_before, opens_at)

@@ -72,8 +72,8 @@ def of_waiting(job: Job, around: Around) -> Iterator[Reason]:
 
 
 def _of_backoff(job: Job, around: Around) -> Iterator[Reason]:
-    if job.hold == Hold.SCHEDULED or job.not_before is None:
-        return
+    if not job.attempt or job.hold == Hold.SCHEDULED or job.not_before is None:
+        return  # before its first attempt `not_before` is what the order said
     if job.not_before > around.now:
         code = f" ({job.error['code']})" if job.error and "code" in job.error else ""
         yield Reason("backoff", f"attempt {job.attempt} did not succeed{code}; the next one begins after {_moment(job.not_before)}")

@@ -23,6 +23,7 @@ from factory.domain.row import new_id
 from factory.domain.status import JobStatus, Priority
 from factory.jobs.apply_caps import apply_caps
 from factory.jobs.change_status import EVENT_COLUMNS
+from factory.jobs.check_times import check_times
 from factory.jobs.log_event import log_event
 from factory.jobs.match_twins import lock_twins, match_twins
 from factory.jobs.new_job import SHORT_ORDER, Placement, job_columns, kind_by, kind_of, numbers, submitted_events
@@ -71,7 +72,8 @@ def submit_batch(
     """Write the batch, its jobs and their events in the caller's transaction; returns the batch id.
 
     Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted; so are the last ones
-    if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none, Invalid if `expires_at` has passed.
+    if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none, Invalid if its end has passed or
+    comes before its beginning.
     """
     room = require_room(session, now, tenant=caller.tenant, user=order.user or "", wanted=prepared.rows, default=max_queued)
     prepared.cut(room.left, lambda number: no_place(number, room.left))
@@ -99,6 +101,7 @@ def submit_batch(
 
 
 def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder) -> Placement:
+    check_times(order, moment)
     return Placement(
         moment,
         order.project,

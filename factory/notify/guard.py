@@ -80,6 +80,8 @@ def check_url(url: str, reach: Reach = PUBLIC) -> Target:
         raise not_allowed(url, "it must start with https://")
     if "@" in parts.netloc:
         raise not_allowed(url, "it must not hold a user name or password")
+    if parts.hostname == "localhost" and is_in("127.0.0.1", reach.networks):
+        raise not_allowed(url, "localhost is a name of an inner network; write 127.0.0.1")
     host = _host(url, parts.hostname or "", in_brackets="[" in parts.netloc)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{quote(parts.query, safe=QUERY)}" if parts.query else "")
     target = Target(parts.scheme, host, USUAL[parts.scheme] if port is None else port, path)

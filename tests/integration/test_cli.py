@@ -32,8 +32,9 @@ KETTLE = """
 name: kettle
 title: {zh: 水壶, en: Kettle}
 prompt: "{colour} kettle, {where}"
+seed: 7
 variables:
-  colour: {type: choice, allowed: [red, blue], example: red}
+  colour: {title: {zh: 颜色, en: Colour}, type: choice, allowed: [red, blue], example: red}
   where: {default: on white, example: in a garden}
 """
 
@@ -260,7 +261,29 @@ def test_refused_rows_are_a_failure_and_counted_in_words(api):
     answer = run(api, "submit", "-", stdin="sku,prompt\nR-1,a red cup\nR-2,\n", code=1)
     assert "1 row ordered, 1 refused" in answer.stderr
     assert "1 row was refused, what else there is was ordered" in answer.stderr
-    assert rows(api, "jobs", "list", "--sku", "R-1")[0]["batch_id"] in answer.stdout
+    assert answer.stdout == rows(api, "jobs", "list", "--sku", "R-1")[0]["batch_id"] + "\n"
+    assert re.search(r"2 +B3 +prompt ", answer.stderr)
+
+
+def test_a_file_without_one_good_row_shows_its_rows_and_warnings(api):
+    for words in (("submit", "-"), ("quote", "-")):
+        answer = run(api, *words, "--map", "画面=prompt", stdin="sku,prompt,备注\nR-1,,x\n", code=1)
+        assert answer.stdout == ""
+        assert "warning: the mapping names columns that are not in the file: 画面" in answer.stderr
+        assert "warning: not used: 备注" in answer.stderr
+        assert re.search(r"1 +B2 +prompt ", answer.stderr)
+        assert answer.stderr.endswith("no row can be accepted [no_valid_rows]\n")
+
+
+def test_an_order_sent_again_says_so(api):
+    order = ("submit", "-", "--external-id", "said-twice")
+    first = run(api, *order, stdin="prompt\na green cup\n")
+    assert first.stderr == "1 row ordered, 0 refused\n"
+    again = run(api, *order, stdin="prompt\na green cup\n")
+    assert (again.stdout, again.stderr) == (first.stdout, f"already ordered as {first.stdout.strip()}; nothing was ordered anew\n")
+    one = ("submit", "--prompt", "a green cup", "--external-id", "one-said-twice")
+    assert "already" not in run(api, *one).stderr
+    assert "already ordered as " in run(api, *one).stderr
 
 
 def test_times_say_their_zone_and_refusals_point_to_events(api):
@@ -351,7 +374,7 @@ def test_a_catalogue_is_planned_quoted_and_ordered_once(shop):
     assert len(re.findall(r"DEMO-\w+\|(?:main|detail)\|256x256\|\|1 +missing", said)) == 12
     assert re.search(r"to draw +12\b", said)
     assert f"{quote['cost']} CNY" in said
-    assert said.endswith(f"12 pictures to draw: `factory apply {CATALOGUE}` orders them\n")
+    assert said.endswith(f"12 pictures to order: `factory apply {CATALOGUE}` orders them\n")
 
     applied = rows(shop, "apply", CATALOGUE)
     assert (applied["ordered"], applied["batch"]["counts"]["queued"]) == (12, 12)
@@ -391,7 +414,8 @@ def test_templates_are_saved_shown_and_exported(shop, tmp_path):
     assert run(shop, "templates", "save", str(file)).stdout == "kettle@1\n"
     shown = run(shop, "templates", "show", "kettle").stdout
     assert re.search(r"template +kettle@1\b", shown)
-    assert re.search(r"colour +choice +red, blue +– +red\b", shown)
+    assert re.search(r"colour +颜色 · Colour +choice +red, blue +– +red\b", shown)
+    assert re.search(r"seed +always 7\b", shown)
     exported = run(shop, "templates", "export", "kettle@1").stdout
     assert "水壶" in exported
     file.write_text(exported.replace("on white", "on wood"), encoding="utf-8")
@@ -422,7 +446,9 @@ def test_a_batch_is_paused_moved_let_go_and_ordered_anew(shop):
     assert run(shop, "batches", "priority", "steered", "standard").stdout == "2 rows moved to standard; the batch is paused\n"
     assert run(shop, "batches", "resume", "steered").stdout == "2 rows let go; the batch is queued\n"
     assert run(shop, "batches", "cancel", "steered").stdout == "steered: 2 pictures canceled; the batch is canceled\n"
-    assert run(shop, "batches", "retry", "steered").stdout == "0 rows ordered anew; the batch is canceled\n"
+    nothing = run(shop, "batches", "retry", "steered")
+    assert nothing.stdout == "0 rows ordered anew; the batch is canceled\n"
+    assert nothing.stderr == "2 pictures canceled: `--status canceled` retries them\n"
     retried = run(shop, "batches", "retry", "steered", "--status", "canceled", "--change", "seed=7").stdout
     assert retried == "2 rows ordered anew; the batch is queued\n"
     shown = run(shop, "batches", "show", "steered").stdout

@@ -132,6 +132,14 @@ def test_a_mapping_is_said_remembered_and_used_again(client):
     assert problem(send(client, table, mapping="no-such")) == (422, "unknown_mapping")
 
 
+def test_without_one_good_row_the_warnings_are_told_too(client):
+    content = "sku,提示词,备注\nS1,,x\n".encode()
+    answer = send(client, content, **{"map.画面": "prompt"}).json()
+    assert (answer["code"], answer["errors"][0]["cell"]) == ("no_valid_rows", "B2")
+    assert [warning["code"] for warning in answer["warnings"]] == ["csv_column_ignored", "mapping_column_absent"]
+    assert "warnings" not in client.post(BATCHES, json=[{}]).json()
+
+
 def test_a_mapping_that_cannot_be(client):
     table = b"a,b,prompt\n1,2,c\n"
     assert problem(send(client, table, **{"map.a": "skuu"})) == (422, "mapping_unknown_field")

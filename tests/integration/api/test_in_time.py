@@ -108,3 +108,30 @@ def test_the_reference_describes_them(client):
     fields = paths[JOBS]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert all(fields[name]["description"] for name in ("deadline", "expires_at", "expires_in"))
     assert all("deadline_kept" in paths[path]["post"]["description"] for path in (JOBS, BATCHES))
+
+
+def test_an_end_before_the_beginning_is_refused_where_it_is_said(client):
+    late = {"not_before": "+2h", "expires_in": 60}
+    assert problem(client.post(JOBS, json={"prompt": "a", **late})) == (422, "invalid_value", "/not_before")
+    for to in (BATCHES, QUOTES):
+        assert problem(client.post(to, json=ROWS, params=late)) == (422, "invalid_value", "/not_before")
+        assert problem(client.post(to, json={"rows": ROWS, **late})) == (422, "invalid_value", "/not_before")
+    assert client.get(JOBS).json()["data"] == client.get(BATCHES).json()["data"] == []
+    rows = [{"prompt": "a"}, {"prompt": "b", "expires_in": 60}, {"prompt": "c", "not_before": "+1s", "expires_in": 60}]
+    batch = client.post(BATCHES, json={"rows": rows, "not_before": "+2h"}).json()
+    assert [(error["row"], error["code"], error["pointer"]) for error in batch["row_errors"]] == [(2, "invalid_value", "/expires_in")]
+    assert "`not_before` of the whole order" in batch["row_errors"][0]["detail"]
+
+
+def test_a_deadline_before_the_beginning_is_a_warning(client):
+    times = {"not_before": "+2h", "deadline": "+1h"}
+    sent: list[tuple[str, Any]] = [(JOBS, {"prompt": "a", **times}), (BATCHES, {"rows": ROWS, **times}), (QUOTES, {"rows": ROWS, **times})]
+    for to, body in sent:
+        assert [found["code"] for found in client.post(to, json=body).json()["warnings"]] == ["deadline_before_start"]
+
+
+def test_what_waits_already_is_not_taken_as_done(client, worker):
+    rows = [{"prompt": "mug", "seed": 1}]
+    client.post(BATCHES, json=rows)
+    again = {"json": rows, "params": {"deadline": NEAR}}
+    assert [client.post(to, **again).json()["deadline_kept"] for to in (QUOTES, BATCHES)] == [False, False]

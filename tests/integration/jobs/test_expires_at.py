@@ -98,3 +98,17 @@ def test_what_expired_is_retried_without_the_end_that_has_passed(
     assert ends(sql) == [None, clock() + timedelta(seconds=60), None]
     (asked,) = sql.execute("SELECT requested FROM jobs WHERE row_no = 3 AND NOT superseded").fetchall()
     assert "expires_at" not in asked[0]
+
+
+def test_a_retry_that_would_begin_after_its_orders_end_is_refused(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    batch_id = submit_rows(db, caller, [{}], expires_at=FAR)
+    fail(db)
+    with pytest.raises(Invalid) as refused:
+        retry(db, caller, batch_id, not_before=(FAR + HOUR).isoformat())
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.pointer, "`expires_at` of the whole order" in problem.message) == (
+        "invalid_value",
+        "/changes/not_before",
+        True,
+    )
+    assert retry(db, caller, batch_id, not_before=(FAR + HOUR).isoformat(), expires_at=(FAR + 2 * HOUR).isoformat()) == Retried(1, 0)

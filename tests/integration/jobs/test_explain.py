@@ -191,3 +191,27 @@ def test_a_cap_is_named_with_its_owner(db: Database, caller: Caller, sql: psycop
     theirs = why(db, caller, held)
     assert "user ana may have 0 pictures" in theirs.reasons[0].message
     assert "--user ana" in (theirs.reasons[0].change or "")
+
+
+def test_a_twin_that_was_ordered_for_later_never_failed(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    worker(sql)
+    submit_rows(db, caller, [{"seed": 7}])
+    batch = submit_rows(db, caller, [{"seed": 7}], not_before=NOON + timedelta(hours=1))
+    (twin,) = rows_of(sql, batch)
+    assert codes(why(db, caller, twin)) == ["twin", "scheduled"]
+    sql.execute("UPDATE batches SET paused_at = %s WHERE id = %s", (NOON, batch))
+    paused = why(db, caller, twin)
+    assert codes(paused) == ["twin", "scheduled", "paused"]
+    assert ("does not keep it" in paused.reasons[2].message, paused.reasons[2].change) == (True, None)
+
+
+@pytest.mark.parametrize("hold", ["scheduled", "capped"])
+def test_a_pause_is_named_beside_another_hold(hold: str, db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    worker(sql)
+    batch = submit_rows(db, caller, [{"seed": 7}], not_before=NOON + timedelta(hours=1) if hold == "scheduled" else None)
+    (row,) = rows_of(sql, batch)
+    sql.execute("UPDATE jobs SET hold = %s WHERE id = %s", (hold, row))
+    assert codes(why(db, caller, row)) == [hold]
+    sql.execute("UPDATE batches SET paused_at = %s WHERE id = %s", (NOON, batch))
+    found = why(db, caller, row)
+    assert (codes(found), found.reasons[1].change) == ([hold, "paused"], f"POST /api/v1/batches/{batch}/resume")

@@ -212,3 +212,38 @@ def test_a_deadline_is_kept_by_nine_in_ten_or_nothing_is_said(db: Database, call
     assert seconds_to(found) == pytest.approx([170, 200, 250])
     assert [found.keeps(NOON + timedelta(seconds=late)) for late in (249, 251)] == [False, True]
     assert found.keeps(None) is None
+
+
+def test_what_waits_already_is_not_done_now(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    learned(sql, 2.0)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(100)]
+    submit_rows(db, caller, rows)
+    settle(db)
+    assert quote(db, caller, rows).unknown == "no worker is alive; the order would wait until one is started"
+    alive(sql, "w1")
+    found = quote(db, caller, [*rows, *rows])
+    assert (found.reused, found.to_draw) == (200, 0)
+    assert [found.gpu_seconds, found.gpu_seconds_saved] == pytest.approx([0.0, 400.0])
+    assert seconds_to(found) == pytest.approx([170, 200, 250], rel=0.1)
+    assert [found.keeps(NOON + timedelta(seconds=late)) for late in (100, 300)] == [False, True]
+    sql.execute("INSERT INTO lanes (lane, paused_at, paused_by) VALUES ('bulk', %s, 'ops')", (NOON,))
+    closed = quote(db, caller, rows)
+    assert closed.unknown == "the lane bulk is paused; the order would wait until it is resumed"
+    assert closed.keeps(NOON + timedelta(days=9)) is None
+    first = quote(db, caller, rows[:1], priority=Priority.INTERACTIVE)
+    assert (first.to_draw, first.reused) == (1, 0), "nobody waits for a picture in a lane behind their own"
+
+
+def test_what_a_worker_has_is_done_soon_and_what_is_drawn_is_done(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    learned(sql, 2.0)
+    submit_rows(db, caller, [CUP])
+    claim = claim_job(db, worker="w1", lease=LEASE)
+    assert claim is not None
+    assert quote(db, caller, [CUP]).finish is None
+    alive(sql, "w1")
+    sql.execute("INSERT INTO lanes (lane, paused_at, paused_by) VALUES ('bulk', %s, 'ops')", (NOON,))
+    assert seconds_to(quote(db, caller, [CUP])) == pytest.approx([1.0, 2.0, 4.0])
+    close_job(db, claim, finished(claim))
+    sql.execute("DELETE FROM gpu_workers")
+    assert seconds_to(quote(db, caller, [CUP])) == [0.0, 0.0, 0.0]
+    assert seconds_to(quote(db, caller, [CUP], not_before=NOON + timedelta(hours=1))) == [3600.0] * 3

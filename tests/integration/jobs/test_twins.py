@@ -12,14 +12,16 @@ import pytest
 from sqlalchemy import text
 
 from factory.db import Database
+from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
+from factory.domain.status import Lane, Priority
 from factory.errors import Conflict, Permanent
 from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.find_jobs import find_job
-from factory.jobs.match_twins import count_reused, known_specs, lock_twins
+from factory.jobs.match_twins import Known, count_reused, known_specs, lock_twins
 from factory.jobs.pause_batch import pause_batch
 from factory.jobs.settle_twins import RECENT, Settled, settle_every_twin
 from factory.jobs.submit_batch import BatchOrder, submit_batch
@@ -146,8 +148,28 @@ def test_another_tenants_picture_is_not_ours(db: Database, caller: Caller, sql: 
     assert (row["status"], row["twin_id"]) == ("queued", None)
     spec = admitted(**CUP).spec.sha256
     with db.transaction() as session:
-        assert known_specs(session, db.now(), tenant=caller.tenant, specs=[spec]) == {spec}
-        assert known_specs(session, db.now(), tenant="t-nobody", specs=[spec]) == set()
+        assert known_specs(session, db.now(), tenant=caller.tenant, specs=[spec]) == {spec: Known()}
+        assert known_specs(session, db.now(), tenant="t-nobody", specs=[spec]) == {}
+
+
+def test_an_order_knows_where_its_picture_is_to_come_from(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    def known() -> list[Known]:
+        with db.transaction() as session:
+            return list(known_specs(session, db.now(), tenant=caller.tenant, specs=[admitted(**CUP).spec.sha256]).values())
+
+    assert known() == []
+    submit_rows(db, caller, [CUP], priority=Priority.BULK)
+    assert known() == [Known(Lane.BULK)]
+    batch = submit_rows(db, caller, [CUP], priority=Priority.INTERACTIVE)
+    assert known() == [Known(Lane.INTERACTIVE)]
+    assert [Known(Lane.BULK).serves(lane) for lane in Lane] == [False, True, True]
+    pause_batch(db, tenant=caller.tenant, batch_id=batch, actor=Actor("key", "k"))
+    sql.execute("UPDATE jobs SET hold = 'capped' WHERE hold = 'paused'")
+    assert known() == [Known(Lane.BULK)]
+    claim = take(db)
+    assert known() == [Known(begun=True)]
+    close_job(db, claim, finished(claim))
+    assert known() == [Known()]
 
 
 def test_when_the_one_fails_one_of_the_others_is_drawn_for_all(db: Database, caller: Caller, sql: psycopg.Connection) -> None:

@@ -32,6 +32,19 @@ def test_headers_are_compared_without_what_has_no_meaning(written):
     assert fold(written) == "sku"
 
 
+@pytest.mark.parametrize("written", ["品 名", "品名（必填）", "品名 (选填)", "品名*(Required)", "品 名 （必填）*", "品名"])
+def test_spaces_in_chinese_and_notes_have_no_meaning_in_headers(written):
+    assert fold(written) == "品名"
+    assert fold("cost centre (optional)") == "cost centre"
+    assert fold("尺寸(cm)") == "尺寸(cm)"
+
+
+def test_full_width_numbers_and_chinese_priorities():
+    rows, _ = table_of("提示词,宽度,种子,优先级,活动\n杯，２件,２５６,７,加急,加急\na,64,8,闲时,１月\n".replace("杯，２件", '"杯，２件"'))
+    assert [(row["width"], row["seed"], row["priority"]) for row in rows] == [("256", "7", "interactive"), ("64", "8", "offpeak")]
+    assert (rows[0]["prompt"], [row["campaign"] for row in rows]) == ("杯，２件", ["加急", "１月"])
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_every_way_to_save_a_table(encoding, mark):

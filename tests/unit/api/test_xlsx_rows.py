@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import tracemalloc
+import zipfile
 from collections import deque
 
 import pytest
@@ -124,9 +125,10 @@ def test_a_header_alone_has_no_rows():
 
 
 def test_full_width_headers_stars_and_line_breaks():
-    assert rows_of(workbook({"s": [["ＳＫＵ", "提示词*", "成本\n中心", "Cost  Centre"], ["S1", "a", "x", "7"]]})) == [
-        {"sku": "S1", "prompt": "a", "cost_centre": "7"}
-    ]
+    for centre in ("成本\n中心", "Cost  Centre", "Cost\nCentre（选填）"):
+        assert rows_of(workbook({"s": [["ＳＫＵ", "提示词*", centre], ["S1", "a", "7"]]})) == [
+            {"sku": "S1", "prompt": "a", "cost_centre": "7"}
+        ]
 
 
 def test_headers_merged_over_columns_and_a_group_above():
@@ -185,6 +187,16 @@ def test_what_is_no_workbook():
         workbook({"s": [["prompt"], ["a"]]})[:-40],
     ):
         assert refused(content).code == "malformed_xlsx"
+
+
+def test_a_workbook_says_which_part_it_lacks():
+    whole = workbook({"s": [["prompt"], ["a"]]})
+    with zipfile.ZipFile(io.BytesIO(whole)) as parts:
+        content = {name: parts.read(name) for name in parts.namelist()}
+    for gone in ("xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "_rels/.rels"):
+        fault = refused(packed({name: part for name, part in content.items() if name != gone}))
+        assert str(fault) == f"the workbook is not whole: it lacks {gone}; save it anew as .xlsx"
+        assert fault.code == "malformed_xlsx"
 
 
 def test_old_and_locked_workbooks_say_what_to_do():

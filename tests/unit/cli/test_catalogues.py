@@ -38,6 +38,8 @@ def test_rows_in_the_catalogue_need_no_file(tmp_path: Path, text: str, name: str
     ("text", "says"),
     [
         ("name: a\nrows: missing.csv\n", r"missing\.csv: No such file"),
+        ("name: a\nrows: ../rows.csv\n", "not beside"),
+        ("name: a\nrows: /etc/hostname\n", "not beside"),
         ("a: &x 1\nb: *x\n", r"catalog\.yaml: .*aliases"),
         ("a: [1", r"catalog\.yaml: "),
     ],

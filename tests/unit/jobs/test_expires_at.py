@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from factory.api.csv_rows import csv_rows
 from factory.api.rows import parsed_rows
 from factory.api.table import Table
 from factory.domain.catalogue import Catalogue
-from factory.domain.expiry import LONGEST, expiry, passed
+from factory.domain.expiry import LONGEST, NO_TIMES, Times, expiry, never, passed, too_early
 from factory.domain.job_order import JobOrder
 from factory.domain.matrix import row_problems
 from factory.errors import Invalid
@@ -102,3 +103,54 @@ def test_a_row_that_would_have_expired_refuses_only_itself() -> None:
     prepared = prepare_batch((ParsedRow(number, one) for number, one in enumerate(orders, 1)), ADMISSION)
     assert [(error["row"], error["code"], error["pointer"]) for error in prepared.errors] == [(1, "invalid_value", "/expires_at")]
     assert [number for number, _ in prepared] == [2, 3]
+
+
+HOUR = timedelta(hours=1)
+LATER = Times(not_before=NOON + 2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("own", "whole", "pointer", "said"),
+    [
+        (Times(NOON + HOUR, NOON + HOUR / 2), NO_TIMES, "/not_before", ["(`not_before`)", "(`expires_at`)"]),
+        (Times(NOON + HOUR, NOON + HOUR), NO_TIMES, "/not_before", ["a later `expires_at`"]),
+        (Times(NOON + HOUR, None, 60), NO_TIMES, "/not_before", ["(`not_before`)", "a later `expires_in`"]),
+        (Times(None, NOON + HOUR), LATER, "/expires_at", ["(`not_before` of the whole order)", "(`expires_at`)"]),
+        (Times(None, None, 60), LATER, "/expires_in", ["(`not_before` of the whole order)", "(`expires_in`)"]),
+        (Times(NOON + HOUR), Times(None, None, 60), "/not_before", ["(`expires_in` of the whole order)"]),
+    ],
+)
+def test_an_end_before_the_beginning_is_told_with_both_names(own: Times, whole: Times, pointer: str, said: list[str]) -> None:
+    (problem,) = never(own, whole, now=NOON, pointer="/rows/3")
+    assert (problem.code, problem.pointer) == ("invalid_value", f"/rows/3{pointer}")
+    assert all(part in problem.message for part in said)
+
+
+@pytest.mark.parametrize(
+    ("own", "whole"),
+    [
+        (NO_TIMES, NO_TIMES),
+        (Times(NOON + HOUR, NOON + 2 * HOUR), NO_TIMES),
+        (Times(NOON - HOUR, NOON - 2 * HOUR), NO_TIMES),
+        (NO_TIMES, Times(NOON + HOUR, NOON)),
+        (Times(NOON + HOUR, None, 7200), Times(None, NOON + HOUR / 2)),
+        (Times(NOON + HOUR, NOON + 2 * HOUR), Times(NOON + 3 * HOUR, None, 60)),
+    ],
+)
+def test_what_a_row_says_wins_and_what_it_does_not_say_is_not_its_fault(own: Times, whole: Times) -> None:
+    assert never(own, whole, now=NOON) == []
+
+
+def test_a_row_that_would_end_before_it_begins_refuses_only_itself() -> None:
+    orders = order(not_before="+2h", expires_in=60), order(expires_in=60), order(expires_in=7200), order(not_before="+1m")
+    by = replace(ADMISSION, whole=Times(not_before=datetime.now(UTC) + HOUR))
+    prepared = prepare_batch((ParsedRow(number, one) for number, one in enumerate(orders, 1)), by)
+    found = [(error["row"], error["code"], error["pointer"]) for error in prepared.errors]
+    assert found == [(1, "invalid_value", "/not_before"), (2, "invalid_value", "/expires_in")]
+    assert [number for number, _ in prepared] == [3, 4]
+
+
+def test_a_deadline_that_nothing_can_keep_is_a_warning() -> None:
+    warned = admitted(not_before="+2h", deadline="+1h").warnings
+    assert [(found["code"], found["pointer"]) for found in warned] == [("deadline_before_start", "/deadline")]
+    assert too_early(NOON, NOON) == too_early(None, NOON) == too_early(NOON, None) == []

@@ -45,8 +45,9 @@ def codes(found: Job, about: Around) -> list[str]:
         ({}, around(worker("w1", "other"), place=Place(0, 0, 0, 0)), ["checkpoint_not_loaded", "next"]),
         ({"lane": "interactive"}, around(worker("w1")), ["checkpoint_not_loaded"]),
         ({"expires_at": NOON}, around(worker("w1", "default")), ["expired"]),
-        ({"not_before": SOON}, around(worker("w1", "default")), ["backoff"]),
-        ({"not_before": NOON, "avoid_worker": "w1"}, around(worker("w1", "default")), ["worker_avoided"]),
+        ({"not_before": SOON, "attempt": 1}, around(worker("w1", "default")), ["backoff"]),
+        ({"not_before": SOON, "hold": "twin"}, around(worker("w1", "default")), []),
+        ({"not_before": NOON, "avoid_worker": "w1", "attempt": 1}, around(worker("w1", "default")), ["worker_avoided"]),
         ({"not_before": NOON - timedelta(seconds=60), "avoid_worker": "w1"}, around(worker("w1", "default")), []),
         ({"not_before": SOON, "hold": "scheduled"}, around(worker("w1", "default")), []),
         ({}, around(worker("w1", "default"), paused=LaneState(lane="bulk", paused_at=NOON, paused_by="ops")), ["lane_paused"]),
@@ -68,7 +69,7 @@ def test_the_swap_rule_is_told_with_its_numbers():
 def test_an_avoided_worker_is_no_matter_for_advice_where_there_are_others():
     both = around(worker("w1", "default"), worker("w2", "default"))
     alone = around(worker("w1", "default"))
-    avoided = job(not_before=NOON, avoid_worker="w1")
+    avoided = job(not_before=NOON, avoid_worker="w1", attempt=1)
     assert [reason.change is None for about in (both, alone) for reason in of_waiting(avoided, about)] == [True, False]
 
 

@@ -165,6 +165,11 @@ def test_plain_http_and_other_ports_only_where_allowed():
         with pytest.raises(Invalid):
             check_url(url, Reach(plain_http=True))
     assert check_url("http://127.0.0.1:4711/x", HERE).authority == "127.0.0.1:4711"
+    with pytest.raises(Invalid, match=r"write 127\.0\.0\.1"):
+        check_url("http://localhost:4711/x", HERE)
+    with pytest.raises(Invalid) as elsewhere:
+        check_url("https://localhost/", Reach(read_networks("10.0.0.0/8")))
+    assert "127.0.0.1" not in str(elsewhere.value)
     for url in ("http://8.8.8.8/", "https://8.8.8.8:4711/", "http://10.0.0.1:4711/", "https://[::ffff:127.0.0.1]/"):
         with pytest.raises(Invalid):
             check_url(url, HERE)
