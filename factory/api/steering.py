@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 from starlette.responses import Response
@@ -18,16 +17,14 @@ from factory.api import represent
 from factory.api.answers import Json
 from factory.api.body import Small
 from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
-from factory.api.field_problems import field_problems
 from factory.api.links import Links
 from factory.api.once import Key, Once, order_once, request_hash
-from factory.api.problems import Malformed
-from factory.api.rows import read_order, unstorable
+from factory.api.read_body import read_body
+from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.status import JobStatus, Priority
-from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_batches import batch_in, batch_row, find_batch
@@ -40,9 +37,9 @@ from factory.jobs.reprioritise import reprioritise_batch, reprioritise_job
 from factory.jobs.retry_batch import retry_batch
 from factory.jobs.templates import template_finder
 
+JSON_SPACE = b" \t\r\n"  # a body of nothing else is none
 router = APIRouter(prefix="/api/v1", tags=["steering"])
 Name = Annotated[str, Path(max_length=128, description="our id, or the client's own")]
-Body = TypeVar("Body", bound=BaseModel)
 
 
 def _doc(kind: type[BaseModel]) -> dict[str, Any]:
@@ -87,7 +84,7 @@ def post_resume(name: Name, caller: Writer, db: Db, links: To, ring: Ring) -> Re
 @router.post("/batches/{name}/priority", openapi_extra=_doc(PriorityBody))
 def post_batch_priority(name: Name, body: Small, caller: Writer, db: Db, links: To, ring: Ring) -> Response:
     """Rows that wait get this priority; rows ordered anew later get it too."""
-    batch, wanted = _batch(db, caller, name), _read(PriorityBody, body).priority
+    batch, wanted = _batch(db, caller, name), read_body(PriorityBody, body.strip(JSON_SPACE)).priority
     changed = reprioritise_batch(db, tenant=caller.tenant, batch_id=batch.id, priority=wanted, actor=caller.actor)
     if changed:
         ring(changed)
@@ -97,7 +94,7 @@ def post_batch_priority(name: Name, body: Small, caller: Writer, db: Db, links: 
 @router.post("/jobs/{name}/priority", openapi_extra=_doc(PriorityBody))
 def post_job_priority(name: Name, body: Small, caller: Writer, db: Db, links: To, ring: Ring) -> Response:
     """Of a job that waits; another stays as it is."""
-    job_id, wanted = find_job(db, tenant=caller.tenant, name=name).job.id, _read(PriorityBody, body).priority
+    job_id, wanted = find_job(db, tenant=caller.tenant, name=name).job.id, read_body(PriorityBody, body.strip(JSON_SPACE)).priority
     changed = reprioritise_job(db, tenant=caller.tenant, job_id=job_id, priority=wanted, actor=caller.actor)
     if changed:
         ring(changed)
@@ -130,7 +127,7 @@ def post_retry(
     request: Request, name: Name, caller: Writer, db: Db, links: To, admission: Admit, ring: Ring, key: Key, body: Small
 ) -> Response:
     """New jobs take the place of those that came to nothing. 200 when there was nothing to retry."""
-    batch, asked = _batch(db, caller, name), _read(RetryBody, body)
+    batch, asked = _batch(db, caller, name), read_body(RetryBody, body.strip(JSON_SPACE))
     wish = RetryWish(frozenset(map(JobStatus, asked.statuses)), asked.changes)
     once = Once(caller.tenant, key, request_hash(request, hashlib.sha256(body).hexdigest()))
 
@@ -153,20 +150,6 @@ def _act(caller: Caller, batch: Batch, wish: RetryWish, prepared: PreparedBatch,
         return Answer(202 if done.retried else 200, {**told, **receipt})
 
     return act
-
-
-def _read(kind: type[Body], content: bytes) -> Body:
-    """No body at all is an empty one. Raises Malformed, and Invalid that names each field that is wrong."""
-    try:
-        sent = orjson.loads(content) if content.strip() else {}
-    except orjson.JSONDecodeError as fault:
-        raise Malformed(f"the body is no valid JSON in UTF-8: {fault}", code="malformed_json") from fault
-    if wrong := unstorable(sent):
-        raise Invalid(None, Problem("invalid_value", wrong))
-    try:
-        return kind.model_validate(sent)
-    except ValidationError as fault:
-        raise Invalid(None, *field_problems(fault.errors(include_url=False))) from fault
 
 
 def _admission(db: Database, caller: Caller, admission: Callable[[], Admission]) -> Admission:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from factory.api.field_problems import field_problems
 from factory.api.links import Links
-from factory.api.problems import Malformed
 from factory.api.queries import PageQuery
 from factory.api.represent import plain
-from factory.api.rows import unstorable
 from factory.domain.moment import Moment
 from factory.domain.webhook import WebhookDelivery, WebhookEndpoint
-from factory.errors import Invalid, Problem
 
 DEFAULT_EVENTS = ["batch.ended"]
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class WebhookOrder(BaseModel):
@@ -54,20 +48,6 @@ class DeliveryQuery(PageQuery):
     """`unacknowledged=true`: what the receiver never took."""
 
     unacknowledged: bool = False
-
-
-def read(kind: type[Body], content: bytes) -> Body:
-    """An empty body is an empty object. Raises Malformed, Invalid with one Problem for each field that is wrong."""
-    try:
-        sent = orjson.loads(content or b"{}")
-    except orjson.JSONDecodeError as fault:
-        raise Malformed(f"the body is no valid JSON in UTF-8: {fault}", code="malformed_json") from fault
-    if wrong := unstorable(sent):
-        raise Invalid(None, Problem("invalid_value", wrong))
-    try:
-        return kind.model_validate(sent)
-    except ValidationError as fault:
-        raise Invalid(None, *field_problems(fault.errors(include_url=False))) from fault
 
 
 def endpoint(row: WebhookEndpoint, links: Links, *, with_secret: bool = False) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from factory.api.cursors import read_uuid
 from factory.api.deps import Config, Db, Reader, To, Writer
 from factory.api.links import Links
 from factory.api.once import Key, request_hash
+from factory.api.read_body import read_body
 from factory.db import Database
 from factory.jobs import find_deliveries, replay_deliveries, webhook_endpoints
 from factory.jobs.answer_once import Answer, answer_once
@@ -57,7 +58,7 @@ Reachable = Annotated[Reach, Depends(_reach)]
 @router.post("", status_code=201, openapi_extra=DOC)
 def post_webhook(caller: Writer, content: Small, once: Once, links: To, reach: Reachable) -> Response:
     """The secret is shown here and after a rotation, and nowhere else."""
-    order = bodies.read(bodies.WebhookOrder, content)
+    order = read_body(bodies.WebhookOrder, content)
     wanted = webhook_endpoints.NewEndpoint(order.kind, order.url, tuple(order.events), order.secret)
 
     def create(session: Session, now: ColumnElement[Any]) -> Answer:
@@ -92,7 +93,7 @@ def delete_webhook(webhook_id: uuid.UUID, caller: Writer, db: Db) -> Response:
 def post_rotate(webhook_id: uuid.UUID, caller: Writer, db: Db, content: Small, once: Once, links: To) -> Response:
     """A new secret; the one before signs beside it for 24 hours."""
     webhook_endpoints.find_endpoint(db, tenant=caller.tenant, endpoint_id=webhook_id)
-    order = bodies.read(bodies.RotationOrder, content)
+    order = read_body(bodies.RotationOrder, content)
 
     def rotate(session: Session, now: ColumnElement[Any]) -> Answer:
         rotated = webhook_endpoints.rotate_secret(
@@ -130,7 +131,7 @@ def post_test(webhook_id: uuid.UUID, caller: Writer, once: Once, links: To) -> R
 def post_replay(webhook_id: uuid.UUID, caller: Writer, db: Db, content: Small, once: Once, links: To) -> Response:
     """Everything since `since` that was not acknowledged, also what was never sent."""
     webhook_endpoints.find_endpoint(db, tenant=caller.tenant, endpoint_id=webhook_id)
-    order = bodies.read(bodies.ReplayOrder, content)
+    order = read_body(bodies.ReplayOrder, content)
 
     def replay(session: Session, now: ColumnElement[Any]) -> Answer:
         replayed = replay_deliveries.replay_since(

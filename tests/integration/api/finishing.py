@@ -18,11 +18,21 @@ LEASE = timedelta(seconds=60)
 
 def finish_one(db: Database, storage: Storage) -> Claim:
     """Claim the next job, whoever's, and deliver it."""
+    claim = claim_next(db)
+    deliver(db, storage, claim, CONTENT)
+    return claim
+
+
+def claim_next(db: Database) -> Claim:
     claim = claim_job(db, worker="w1", lease=LEASE)
     assert claim is not None
+    return claim
+
+
+def deliver(db: Database, storage: Storage, claim: Claim, content: bytes) -> None:
     key = object_key(claim.tenant, claim.project, claim.day, claim.seq, claim.attempt)
-    name, digest = file_name(claim.project, claim.day, claim.seq), hashlib.sha256(CONTENT).hexdigest()
-    storage.put(key, CONTENT, media_type="image/png", sha256=digest, filename=name)
+    name, digest = file_name(claim.project, claim.day, claim.seq), hashlib.sha256(content).hexdigest()
+    storage.put(key, content, media_type="image/png", sha256=digest, filename=name)
     close_job(
         db,
         claim,
@@ -30,7 +40,7 @@ def finish_one(db: Database, storage: Storage) -> Claim:
             key=key,
             filename=name,
             media_type="image/png",
-            size=len(CONTENT),
+            size=len(content),
             sha256=digest,
             width=claim.spec.width,
             height=claim.spec.height,
@@ -40,7 +50,6 @@ def finish_one(db: Database, storage: Storage) -> Claim:
             policy_version=claim.spec.policy_version,
         ),
     )
-    return claim
 
 
 def finish_all(db: Database, storage: Storage, tenant: str) -> int:
