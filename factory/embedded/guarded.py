@@ -100,17 +100,35 @@ class Guarded:
         self.stop()
 
     def freeze(self) -> None:
-        """SIGSTOP it and its children: it holds its connections and answers nothing."""
+        """SIGSTOP it and its children: it holds its connections and answers nothing, from the moment that this returns."""
         self._signal(signal.SIGSTOP)
+        # The signal is delivered to each thread at its next turn: on a busy machine one of them still answers a request.
+        while not all(map(_stands_still, self._family())):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals, *, children: bool = True) -> None:
+        for each in self._family() if children else self._family()[:1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+
+    def _family(self) -> list[psutil.Process]:
+        """The command and all that it started; none once it is gone."""
         if not self.alive() or not self.pid:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
+            return []
+        try:
             process = psutil.Process(self.pid)
-            for each in [process, *(process.children(recursive=True) if children else [])]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.send_signal(number)
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    """Whether no thread of it runs any more. On Linux each thread has a state, elsewhere the process has one."""
+    try:
+        threads = [psutil.Process(thread.id) for thread in process.threads()] if sys.platform == "linux" else [process]
+        return all(thread.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE} for thread in threads)
+    except psutil.NoSuchProcess:
+        return not process.is_running()

@@ -13,6 +13,16 @@ from factory.embedded.guarded import Guarded
 
 PATIENT = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 POLITE = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(60)"
+TALKATIVE = """
+import os, threading
+
+def talk():
+    while True:
+        os.write(1, b"still here ")
+
+for _ in range(12):
+    threading.Thread(target=talk).start()
+"""
 PARENT_OF_ONE = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 
 
@@ -62,12 +72,22 @@ def test_what_the_child_forked_ends_with_it(tmp_path):
 def test_a_frozen_child_stands_still_and_a_stop_still_ends_it(tmp_path):
     child = start(tmp_path, POLITE)
     child.freeze()
-    assert until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)
+    assert psutil.Process(child.pid).status() == psutil.STATUS_STOPPED
     child.thaw()
     assert until(lambda: psutil.Process(child.pid).status() != psutil.STATUS_STOPPED)
     child.freeze()
     child.stop()
     assert child.returncode == 7
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_once_frozen_it_says_not_one_more_word_however_busy(turn, tmp_path):
+    child = start(tmp_path, TALKATIVE)
+    child.freeze()
+    said = child.log.stat().st_size
+    time.sleep(0.02)
+    assert child.log.stat().st_size == said
+    child.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
