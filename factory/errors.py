@@ -3,7 +3,7 @@
 FactoryError
 ├── Refused                 a rule said no                      → job `rejected`, never retried
 ├── Invalid                 the request itself is wrong         → the API answers 4xx, no job
-│   ├── NotFound  Conflict  Unauthorized  Forbidden  TooLarge  QueueFull
+│   ├── Malformed  UnsupportedMedia  NotFound  Conflict  Unauthorized  Forbidden  TooLarge  QueueFull
 ├── Permanent               trying again cannot help            → job `failed`
 │   └── BadCheckpoint  BadLora  BadPicture
 ├── Transient               trying again may help               → requeued with backoff and jitter
@@ -78,6 +78,18 @@ class Invalid(FactoryError):
         self.problems = problems
         if code or problems:
             self.code = code or problems[0].code
+
+
+class Malformed(Invalid):
+    """The body cannot be read at all."""
+
+    code = "malformed_body"
+
+
+class UnsupportedMedia(Invalid):
+    """The body is of a kind that is not understood here."""
+
+    code = "unsupported_media_type"
 
 
 class NotFound(Invalid):

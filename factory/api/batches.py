@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from factory.api import represent
 from factory.api.answers import Json
-from factory.api.batch_head import head_from_pairs
 from factory.api.body import Spooled
 from factory.api.cursors import read_number, read_uuid
 from factory.api.deps import Admit, Config, Db, Reader, Ring, To, Writer
@@ -22,10 +21,11 @@ from factory.api.order_batch import order_batch
 from factory.api.queries import JobQuery, LabelQuery, PageQuery
 from factory.api.receipts import cancel_receipt
 from factory.api.replies import Look, reply, reply_when_done
-from factory.api.uploads import KINDS, read_upload
 from factory.api.wait import Patience
 from factory.db import Database
 from factory.domain.caller import Caller
+from factory.intake.batch_head import head_from_pairs
+from factory.intake.uploads import KINDS, read_upload
 from factory.jobs.answer_once import Answer
 from factory.jobs.cancel import CancelReceipt, cancel_batch
 from factory.jobs.find_batches import batch_in, find_batch, list_batches

@@ -5,32 +5,17 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import IO, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from factory.api.problems import UnsupportedMedia
-from factory.errors import TooLarge
+from factory.errors import TooLarge, UnsupportedMedia
+from factory.intake.uploads import Body
 
 SMALL = 1024 * 1024
 IN_MEMORY = 2 * 1024 * 1024
 WRITTEN_AT_ONCE = 512 * 1024
-
-
-@dataclass(frozen=True)
-class Body:
-    """`file` stands at its start and is gone with the request. `content_type` is the header as sent."""
-
-    file: IO[bytes]
-    content_type: str
-    sha256: str
-    size: int
-
-    @property
-    def media_type(self) -> str:
-        return self.content_type.partition(";")[0].strip().lower()
 
 
 async def _spooled(request: Request) -> AsyncIterator[Body]:

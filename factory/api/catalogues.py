@@ -14,21 +14,21 @@ from starlette.responses import Response
 
 from factory.api import represent
 from factory.api.answers import Json
-from factory.api.batch_head import head_from_pairs
 from factory.api.body import Spooled
-from factory.api.check_upload import check_upload
-from factory.api.columns import Warnings
 from factory.api.deps import Admit, Config, Db, Ring, To, Writer
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, order_once, request_hash
 from factory.api.price_order import price_order
 from factory.api.read_catalogue import KINDS, SentCatalogue, read_catalogue
-from factory.api.rows import read_order
-from factory.api.uploads import KINDS as KINDS_OF_ORDERS
-from factory.api.uploads import read_upload
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
+from factory.intake.batch_head import head_from_pairs
+from factory.intake.check_upload import check_upload
+from factory.intake.columns import Warnings
+from factory.intake.rows import read_order
+from factory.intake.uploads import KINDS as KINDS_OF_ORDERS
+from factory.intake.uploads import read_upload
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.apply_catalogue import Prepared, apply_catalogue, as_order, prepare_catalogue

@@ -11,16 +11,15 @@ from starlette.responses import Response
 
 from factory.api import represent
 from factory.api.answers import Json
-from factory.api.batch_head import Header
 from factory.api.body import Small
-from factory.api.columns import mapping_problems
 from factory.api.deps import Db, Reader, Writer
-from factory.api.field_problems import field_problems
-from factory.api.problems import Malformed
-from factory.api.rows import unstorable
 from factory.domain.column_mapping import ColumnMapping
 from factory.domain.job_order import SAFE_NAME
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem
+from factory.intake.batch_head import Header
+from factory.intake.columns import mapping_problems
+from factory.intake.field_problems import field_problems
+from factory.intake.rows import unstorable
 from factory.jobs.column_mappings import find_mapping, forget_mapping, list_mappings, mapping_in, save_mapping
 
 router = APIRouter(prefix="/api/v1/mappings", tags=["mappings"])

@@ -9,15 +9,15 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from factory.api import represent
-from factory.api.batch_head import BatchHead
-from factory.api.check_upload import CheckedUpload, check_upload
 from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
 from factory.api.rate_limits import limit_headers
-from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.errors import NotFound
+from factory.intake.batch_head import BatchHead
+from factory.intake.check_upload import CheckedUpload, check_upload
+from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.column_mappings import save_mapping

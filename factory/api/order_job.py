@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 from factory.api import represent
 from factory.api.links import Links
 from factory.api.once import Once, order_once, same_order
-from factory.api.problems import Malformed
 from factory.api.rate_limits import limit_headers
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.job import Job
 from factory.domain.job_order import JobOrder
-from factory.errors import Invalid, NotFound, Problem, Refused
+from factory.errors import Invalid, Malformed, NotFound, Problem, Refused
+from factory.intake.rows import read_order
 from factory.jobs.admit import Admission, Admitted, Limits, admit
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_jobs import FoundJob, find_own_job

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from factory.api.answers import json_bytes
-from factory.api.field_problems import field_problems
 from factory.api.rate_limits import limit_headers
 from factory.errors import (
     Capacity,
@@ -22,6 +21,7 @@ from factory.errors import (
     FactoryError,
     Forbidden,
     Invalid,
+    Malformed,
     NotFound,
     Problem,
     QueueFull,
@@ -29,21 +29,10 @@ from factory.errors import (
     TooLarge,
     Transient,
     Unauthorized,
+    UnsupportedMedia,
 )
+from factory.intake.field_problems import field_problems
 from factory.logs import get_logger
-
-
-class Malformed(Invalid):
-    """The body cannot be read at all."""
-
-    code = "malformed_body"
-
-
-class UnsupportedMedia(Invalid):
-    """The body is of a kind that is not understood here."""
-
-    code = "unsupported_media_type"
-
 
 STATUS: dict[type[FactoryError], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,

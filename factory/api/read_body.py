@@ -7,10 +7,9 @@ from typing import TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from factory.api.field_problems import field_problems
-from factory.api.problems import Malformed
-from factory.api.rows import unstorable
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem
+from factory.intake.field_problems import field_problems
+from factory.intake.rows import unstorable
 
 Body = TypeVar("Body", bound=BaseModel)
 

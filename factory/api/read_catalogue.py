@@ -15,17 +15,15 @@ from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_form
 
-from factory.api.body import Body
-from factory.api.columns import Reading, Warnings, mapping_problems
-from factory.api.field_problems import field_problems
-from factory.api.problems import Malformed, UnsupportedMedia
-from factory.api.rows import RowDefaults, unstorable
-from factory.api.uploads import ENDINGS, Upload, read_upload
-from factory.api.uploads import KINDS as KINDS_OF_ROWS
 from factory.domain.catalogue import Catalogue
 from factory.domain.matrix import FindTemplate
 from factory.domain.plain_yaml import LONGEST, read_yaml
-from factory.errors import Invalid, Problem, TooLarge
+from factory.errors import Invalid, Malformed, Problem, TooLarge, UnsupportedMedia
+from factory.intake.columns import Reading, Warnings, mapping_problems
+from factory.intake.field_problems import field_problems
+from factory.intake.rows import RowDefaults, unstorable
+from factory.intake.uploads import ENDINGS, Body, Upload, read_upload
+from factory.intake.uploads import KINDS as KINDS_OF_ROWS
 from factory.jobs.admit import project_problems
 from factory.storage.lifecycle import RETENTION
 

@@ -20,11 +20,11 @@ from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
 from factory.api.links import Links
 from factory.api.once import Key, Once, order_once, request_hash
 from factory.api.read_body import read_body
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.status import JobStatus, Priority
+from factory.intake.rows import read_order
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
 from factory.jobs.find_batches import batch_in, batch_row, find_batch

@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
 from factory.domain.template_body import TemplateBody, TemplateVersion
 from factory.errors import Invalid, Permanent
+from factory.intake.rows import read_order
 from factory.jobs.admit import Limits
 from factory.jobs.apply_catalogue import Applied, apply_catalogue, prepare_catalogue
 from factory.jobs.cancel import cancel_batch

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.errors import BadPicture, Invalid
+from factory.intake.rows import read_order
 from factory.jobs.end_attempt import RetryRules, end_attempt
 from factory.jobs.expire_jobs import expire_jobs
 from factory.jobs.find_batches import find_batch

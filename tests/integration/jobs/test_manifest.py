@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.errors import BadPicture
+from factory.intake.rows import read_order
 from factory.jobs import manifest as module
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt

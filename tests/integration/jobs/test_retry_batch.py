@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from factory.api.rows import read_order
 from factory.db import Database
 from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
 from factory.domain.status import JobStatus
 from factory.errors import BadPicture, Invalid, QueueFull
+from factory.intake.rows import read_order
 from factory.jobs import prepare_retry as module
 from factory.jobs.close_job import close_job
 from factory.jobs.end_attempt import RetryRules, end_attempt

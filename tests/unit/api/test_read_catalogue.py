@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from factory.api.body import Body
 from factory.api.read_catalogue import SentCatalogue, read_catalogue
-from factory.api.rows import read_order
 from factory.domain.matrix import cells
 from factory.domain.plain_yaml import LONGEST
 from factory.domain.template_body import TemplateBody, TemplateVersion
 from factory.errors import FactoryError, Invalid, TooLarge
+from factory.intake.rows import read_order
+from factory.intake.uploads import Body
 
 HEAD = "name: a\ntemplate: white\nrows: skus.csv\n"
 WHITE = TemplateBody.model_validate(

@@ -11,10 +11,10 @@ import pytest
 from factory.api.answers import json_bytes
 from factory.api.audit_files import cell, csv_lines
 from factory.api.cursors import read_number, read_uuid, write_cursor
-from factory.api.field_problems import field_problems
 from factory.api.problems import STATUS, status_of
 from factory.api.wait import WAIT
 from factory.errors import FactoryError, Invalid, Problem
+from factory.intake.field_problems import field_problems
 
 
 def test_cursors_come_back_as_they_went():

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from factory.api.batch_head import read_head
-from factory.api.columns import Reading
-from factory.api.csv_rows import csv_rows
-from factory.api.rows import parsed_rows
-from factory.api.table import Table
 from factory.domain.catalogue import Catalogue
 from factory.domain.expiry import LONGEST, NO_TIMES, Times, expiry, never, passed, too_early
 from factory.domain.job_order import JobOrder
 from factory.domain.matrix import row_problems
 from factory.errors import Invalid
+from factory.intake.batch_head import read_head
+from factory.intake.columns import Reading
+from factory.intake.csv_rows import csv_rows
+from factory.intake.rows import parsed_rows
+from factory.intake.table import Table
 from factory.jobs.apply_catalogue import as_order
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
 from tests.integration.jobs.books import ADMISSION, NOON, admitted

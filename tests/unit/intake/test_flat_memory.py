@@ -10,9 +10,9 @@ from contextlib import closing
 
 import pytest
 
-from factory.api.columns import Reading
-from factory.api.rows import parsed_rows
-from factory.api.uploads import Upload
+from factory.intake.columns import Reading
+from factory.intake.rows import parsed_rows
+from factory.intake.uploads import Upload
 from factory.jobs.prepare_batch import prepare_batch
 from tests.integration.jobs.books import ADMISSION
 

@@ -7,15 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.api.batch_head import BatchHead, read_head
-from factory.api.columns import Reading, fold
-from factory.api.rows import RowDefaults, parsed_rows
-from factory.api.uploads import Upload
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.expiry import FIELDS, Times, too_early
 from factory.domain.template_body import TemplateVersion
 from factory.errors import Invalid, NotFound, Problem
+from factory.intake.batch_head import BatchHead, read_head
+from factory.intake.columns import Reading, fold
+from factory.intake.rows import RowDefaults, parsed_rows
+from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
 from factory.jobs.column_mappings import find_mapping
 from factory.jobs.prepare_batch import PreparedBatch, prepare_batch

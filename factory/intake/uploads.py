@@ -11,16 +11,14 @@ from typing import IO, Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_form
 
-from factory.api.batch_head import head_from_pairs
-from factory.api.body import Body
-from factory.api.columns import Reading, Warnings
-from factory.api.csv_rows import csv_rows
-from factory.api.json_rows import json_rows, ndjson_rows
-from factory.api.problems import Malformed, UnsupportedMedia
-from factory.api.table import Table
-from factory.api.xlsx_package import OLE
-from factory.api.xlsx_rows import xlsx_rows
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem, UnsupportedMedia
+from factory.intake.batch_head import head_from_pairs
+from factory.intake.columns import Reading, Warnings
+from factory.intake.csv_rows import csv_rows
+from factory.intake.json_rows import json_rows, ndjson_rows
+from factory.intake.table import Table
+from factory.intake.xlsx_package import OLE
+from factory.intake.xlsx_rows import xlsx_rows
 
 KINDS = {
     "application/json": "json",
@@ -38,6 +36,20 @@ ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "cs
 # A shop system's .xls is often a table of text: what the file holds decides.
 ENDINGS |= {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "csv"}
 WORKBOOKS = (b"PK\x03\x04", OLE)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What came over the wire. `file` stands at its start and is gone with the request; `content_type` is the header as sent."""
+
+    file: IO[bytes]
+    content_type: str
+    sha256: str
+    size: int
+
+    @property
+    def media_type(self) -> str:
+        return self.content_type.partition(";")[0].strip().lower()
 
 
 @dataclass

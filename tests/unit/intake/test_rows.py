@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.api import csv_rows as csv_room
-from factory.api import json_rows as json_room
-from factory.api.batch_head import head_from_pairs
-from factory.api.problems import Malformed
-from factory.api.rows import unstorable
-from factory.api.table import Table
-from factory.errors import Invalid
+from factory.errors import Invalid, Malformed
+from factory.intake import csv_rows as csv_room
+from factory.intake import json_rows as json_room
+from factory.intake.batch_head import head_from_pairs
+from factory.intake.rows import unstorable
+from factory.intake.table import Table
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -8,10 +8,10 @@ import io
 from collections.abc import Generator, Iterator
 from typing import IO, Any
 
-from factory.api.columns import Reading, has_a_picture, read_header
-from factory.api.problems import Malformed
-from factory.api.rows import LONGEST_ROW
-from factory.api.table import TITLE_ROWS, Record, Table
+from factory.errors import Malformed
+from factory.intake.columns import Reading, has_a_picture, read_header
+from factory.intake.rows import LONGEST_ROW
+from factory.intake.table import TITLE_ROWS, Record, Table
 
 CHUNK = 256 * 1024
 LONGEST_CELL = 128 * 1024

@@ -9,10 +9,10 @@ from threading import BoundedSemaphore
 
 import pytest
 
-from factory.api import xlsx_book, xlsx_package, xlsx_rows, xlsx_turn
 from factory.api.problems import status_of
-from factory.api.table import Table
 from factory.errors import Capacity, Invalid
+from factory.intake import xlsx_book, xlsx_package, xlsx_rows, xlsx_turn
+from factory.intake.table import Table
 from tests.workbooks import MAIN, Raw, workbook
 
 HEADER = '<row><c t="inlineStr"><is><t>prompt</t></is></c></row>'

@@ -10,13 +10,13 @@ from collections import deque
 
 import pytest
 
-from factory.api import xlsx_package
-from factory.api.columns import Reading
-from factory.api.table import Table
-from factory.api.xlsx_numbers import shown
-from factory.api.xlsx_package import ENCRYPTED, OLE
-from factory.api.xlsx_rows import xlsx_rows
 from factory.errors import Invalid
+from factory.intake import xlsx_package
+from factory.intake.columns import Reading
+from factory.intake.table import Table
+from factory.intake.xlsx_numbers import shown
+from factory.intake.xlsx_package import ENCRYPTED, OLE
+from factory.intake.xlsx_rows import xlsx_rows
 from tests.workbooks import MAIN, Raw, packed, relations, sheet_xml, workbook
 
 HEADER = ["货号", "提示词", "宽"]

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO
 
-from factory.api.columns import fold
-from factory.api.problems import Malformed
-from factory.api.xlsx_package import Package, Sheet, fed, parser_for
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem
+from factory.intake.columns import fold
+from factory.intake.xlsx_package import Package, Sheet, fed, parser_for
 
 HELD = 1024 * 1024
 REMEMBERED = 2048

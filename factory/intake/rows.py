@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from factory.api.columns import UNUSED, fold
-from factory.api.field_problems import field_problems
-from factory.api.table import put
 from factory.domain.job_order import JobOrder
 from factory.errors import Invalid, Problem
+from factory.intake.columns import UNUSED, fold
+from factory.intake.field_problems import field_problems
+from factory.intake.table import put
 from factory.jobs.prepare_batch import ParsedRow
 
 LONGEST_ROW = 1024 * 1024

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from xml.parsers import expat
 
-from factory.api.problems import Malformed
+from factory.errors import Malformed
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from factory.api.columns import MOST_COLUMNS, Column, Reading, Warnings, check_header, has_a_picture, read_header
 from factory.errors import Invalid, Problem
+from factory.intake.columns import MOST_COLUMNS, Column, Reading, Warnings, check_header, has_a_picture, read_header
 
 TITLE_ROWS = 10
 LISTED = re.compile(r"[|;；、]")

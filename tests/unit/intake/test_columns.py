@@ -7,12 +7,12 @@ import random
 
 import pytest
 
-from factory.api.batch_head import head_from_pairs, read_head
-from factory.api.columns import Reading, fold, mapping_problems, read_header
-from factory.api.csv_rows import csv_rows
-from factory.api.rows import RowDefaults, parsed_rows
-from factory.api.table import Table
 from factory.errors import Invalid
+from factory.intake.batch_head import head_from_pairs, read_head
+from factory.intake.columns import Reading, fold, mapping_problems, read_header
+from factory.intake.csv_rows import csv_rows
+from factory.intake.rows import RowDefaults, parsed_rows
+from factory.intake.table import Table
 from factory.jobs.external_ids import ExternalIds
 
 

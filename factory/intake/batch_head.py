@@ -6,14 +6,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from factory.api.columns import NAMED_PAIRS, mapping_problems, name_each
-from factory.api.field_problems import field_problems
-from factory.api.rows import unstorable
 from factory.domain.expiry import Seconds, not_both
 from factory.domain.job_order import EXTERNAL_ID, METADATA_PAIRS, SAFE_NAME, TEMPLATE_REFERENCE, Short, Tag
 from factory.domain.moment import Moment
 from factory.domain.status import Priority
 from factory.errors import Invalid, Problem
+from factory.intake.columns import NAMED_PAIRS, mapping_problems, name_each
+from factory.intake.field_problems import field_problems
+from factory.intake.rows import unstorable
 from factory.jobs.admit import project_problems
 from factory.jobs.submit_batch import BatchOrder
 from factory.storage.lifecycle import RETENTION

@@ -7,14 +7,13 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import IO, Any
 
-from factory.api.columns import MOST_COLUMNS
-from factory.api.problems import Malformed
-from factory.api.table import Broken, Record, Table
-from factory.api.xlsx_book import LONGEST_TEXT, SharedStrings, number_formats, read_book
-from factory.api.xlsx_numbers import shown
-from factory.api.xlsx_package import Package, fed, parser_for, readable
-from factory.api.xlsx_turn import turn
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem
+from factory.intake.columns import MOST_COLUMNS
+from factory.intake.table import Broken, Record, Table
+from factory.intake.xlsx_book import LONGEST_TEXT, SharedStrings, number_formats, read_book
+from factory.intake.xlsx_numbers import shown
+from factory.intake.xlsx_package import Package, fed, parser_for, readable
+from factory.intake.xlsx_turn import turn
 
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 REFERENCE = re.compile(r"([A-Za-z]{1,3})[0-9]+")

@@ -9,9 +9,8 @@ from typing import IO, Any
 
 import orjson
 
-from factory.api.problems import Malformed
-from factory.api.rows import LONGEST_ROW
-from factory.errors import Invalid, Problem
+from factory.errors import Invalid, Malformed, Problem
+from factory.intake.rows import LONGEST_ROW
 
 CHUNK = 64 * 1024
 SPACE = " \t\r\n"
