@@ -29,6 +29,7 @@ class Door:
     path: str
     headers: Callable[[], dict[str, str]]
     counted: Callable[[], int]
+    later: bool = False  # the rows are read after the answer
 
 
 def body_of(folder: Path, count: int, kind: str) -> Path:

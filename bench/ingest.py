@@ -1,7 +1,8 @@
 """How long an order of 10k and 100k rows takes to its 202: the factory, and a list of pydantic models with one message a row.
 
 `python -m bench.ingest [--rows 10000 100000] [--json FILE]`. Both sides read the same bytes, over HTTP, in a server process of their
-own; the factory also reads them as NDJSON. CPU is that of the server process; the store (Postgres, Valkey) stands beside it. RSS growth
+own; the factory also reads them as NDJSON, and with `Prefer: respond-async` takes them without reading. Then a worker reads them, and the
+watching goes on until the last row is a job. CPU is that of the server process; the store (Postgres, Valkey) stands beside it. RSS growth
 is the peak over what the server held after a warm order; a stall is the longest wait of a trivial request asked every 5 ms meanwhile.
 Exit 0: goals met, 1: not met, 2: a side did not take every row (the run is void).
 """
@@ -11,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ FASTER = {10_000: 4.0, 100_000: 10.0}
 RSS_GOAL_MB = 16.0
 STALL_GOAL_MS = 50.0
 WARM = 500
+PATIENCE = 300  # seconds until what was received is ordered
 PEERS_LIST = "bench:ingest"  # as bench.peers.ingest_list has it; importing that would open its door here
 COUNT = text("SELECT count(*) FROM jobs WHERE tenant = :tenant")
 
@@ -39,6 +42,7 @@ class Row:
     rows: int
     server_cpu_seconds: float
     seconds: float
+    ordered_seconds: float
     store_cpu_seconds: float
     rss_growth_mb: float
     stall_ms: float
@@ -52,7 +56,11 @@ def measure(door: Door, folder: Path, count: int) -> Row:
         time.sleep(2)
     before, server, store = resident(door.pid), cpu_seconds(door.pid), cpu_seconds(door.store)
     with watched(door.pid) as most, probed(door.port) as busy:
+        began = time.perf_counter()
         seconds = post(door, body)
+        while door.later and door.counted() < count and time.perf_counter() - began < PATIENCE:
+            time.sleep(0.5)
+        ordered = time.perf_counter() - began
     spent, stored = cpu_seconds(door.pid) - server, cpu_seconds(door.store) - store
     if door.counted() != count:
         raise ValueError(f"{door.side} took {door.counted()} of {count} rows")
@@ -62,6 +70,7 @@ def measure(door: Door, folder: Path, count: int) -> Row:
         count,
         round(spent, 2),
         round(seconds, 2),
+        round(ordered, 2),
         round(stored, 2),
         round(grown, 1),
         round(busy["worst_ms"], 1),
@@ -69,24 +78,30 @@ def measure(door: Door, folder: Path, count: int) -> Row:
     )
 
 
-def ours(on: Ground, order: Order, count: int, kind: str) -> Row:
-    port, side = free_port(), "factory" if kind == JSON else "factory ndjson"
+def ours(on: Ground, order: Order, count: int, kind: str, *, later: bool = False) -> Row:
+    port, side = free_port(), ("factory" if kind == JSON else "factory ndjson") + (" later" if later else "")
     environment = {**on.environment(), "FACTORY_PUBLIC_URL": f"http://{HOST}:{port}"}
     tenants: list[str] = []
 
     def headers() -> dict[str, str]:
         tenants.append(f"{side.replace(' ', '-')}-{count}-{len(tenants)}")
         _, secret = create_key(order.db, tenant=tenants[-1], name="bench", scopes=list(Scope), actor=OPERATOR)
-        return {"Authorization": f"Bearer {secret}"}
+        return {"Authorization": f"Bearer {secret}", **({"Prefer": "respond-async"} if later else {})}
 
     def counted() -> int:
         with order.db.transaction() as session:
             return int(session.execute(COUNT, {"tenant": tenants[-1]}).scalar_one())
 
-    with running([sys.executable, "-m", "factory", "api", "--port", str(port)], environment, on.folder / "api.log") as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            running([sys.executable, "-m", "factory", "api", "--port", str(port)], environment, on.folder / "api.log")
+        )
+        if later:
+            stack.enter_context(running([sys.executable, "-m", "factory", "worker", "cpu"], environment, on.folder / "cpu.log"))
+            time.sleep(5)
         wait_until_open(port)
         path = f"/api/v1/batches?project={NAME}"
-        return measure(Door(side, kind, port, server.pid, on.postgres.pid, path, headers, counted), on.folder, count)
+        return measure(Door(side, kind, port, server.pid, on.postgres.pid, path, headers, counted, later), on.folder, count)
 
 
 def peer(on: Ground, count: int) -> Row:
@@ -124,7 +139,12 @@ def main() -> int:
     with ground() as on:
         order = prepare(on)
         for count in arguments.rows:
-            for run in (lambda n=count: ours(on, order, n, JSON), lambda n=count: ours(on, order, n, NDJSON), lambda n=count: peer(on, n)):
+            for run in (
+                lambda n=count: ours(on, order, n, JSON),
+                lambda n=count: ours(on, order, n, NDJSON),
+                lambda n=count: ours(on, order, n, NDJSON, later=True),
+                lambda n=count: peer(on, n),
+            ):
                 try:
                     row = run()
                 except ValueError as fault:
@@ -132,7 +152,7 @@ def main() -> int:
                     return 2
                 rows.append(row)
                 print(
-                    f"{row.rows:7d} rows  {row.side:15s} server CPU {row.server_cpu_seconds:6.2f} s  wall {row.seconds:6.2f} s  store CPU "
+                    f"{row.rows:7d} rows  {row.side:20s} server CPU {row.server_cpu_seconds:6.2f} s  to 202 {row.seconds:6.2f} s  ordered {row.ordered_seconds:6.2f} s  store CPU "
                     f"{row.store_cpu_seconds:6.2f} s  RSS + {row.rss_growth_mb:6.1f} MB  worst wait {row.stall_ms:7.1f} ms (idle {row.idle_stall_ms})"
                 )
     found = list(verdicts(rows))

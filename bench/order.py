@@ -13,11 +13,12 @@ from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
 from factory.domain.job_order import JobOrder
 from factory.jobs.admit import Admission, Limits
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.checkpoints import list_checkpoints, register_checkpoint
 from factory.jobs.keys import create_key, recognise
 from factory.jobs.migrate import migrate
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from factory.postprocess.prompt_rules import Decision
 from factory.workers.checkpoints import manifest_sha256
 from factory.workers.engines.simulated import write_checkpoint

@@ -11,10 +11,11 @@ from factory.domain.caller import Caller
 from factory.domain.job_order import JobOrder
 from factory.domain.tenant import Tenant
 from factory.jobs.admit import Admission, Limits, admit
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.checkpoints import list_checkpoints, register_checkpoint
 from factory.jobs.migrate import migrate
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.postprocess.prompt_rules import Decision
 from factory.workers.checkpoints import manifest_sha256

@@ -42,8 +42,11 @@ ROUTES = (*ORDERS, assets, checkpoints, dead_letters, audit, files, health, metr
 POOL = 10
 
 
-def create_app(settings: Settings, *, ring: Callable[[int], None], probe_broker: Callable[[], None]) -> FastAPI:
-    """`ring(n)` wakes workers for n new jobs and never blocks; `probe_broker` raises when the broker does not answer.
+def create_app(
+    settings: Settings, *, ring: Callable[[int], None], wake_reader: Callable[[], None], probe_broker: Callable[[], None]
+) -> FastAPI:
+    """`ring(n)` wakes workers for n new jobs, `wake_reader()` who reads received orders; neither blocks. `probe_broker` raises when the
+    broker does not answer.
 
     Raises when the prompt rules do not load: no rules, no orders.
     """
@@ -67,6 +70,7 @@ def create_app(settings: Settings, *, ring: Callable[[int], None], probe_broker:
         redirect_slashes=False,
     )
     app.state.settings, app.state.db, app.state.storage, app.state.ring = settings, db, storage, ring
+    app.state.wake_reader = wake_reader
     app.state.admission = bootstrap.build_admission(settings, db, rules)
     app.state.links = Links(storage, settings.public_url, settings.link_seconds)
     app.state.doorkeeper = Doorkeeper(db)

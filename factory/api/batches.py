@@ -14,12 +14,13 @@ from factory.api import represent
 from factory.api.answers import Json
 from factory.api.body import Spooled
 from factory.api.cursors import read_number, read_uuid
-from factory.api.deps import Admit, Config, Db, Reader, Ring, To, Writer
+from factory.api.deps import Admit, Config, Db, Reader, Ring, To, WakeReader, Writer
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
 from factory.api.order_batch import order_batch
 from factory.api.queries import JobQuery, LabelQuery, PageQuery
 from factory.api.receipts import cancel_receipt
+from factory.api.receive_batch import Later, receive_batch
 from factory.api.replies import Look, reply, reply_when_done
 from factory.api.wait import Patience
 from factory.db import Database
@@ -50,16 +51,24 @@ async def post_batch(
     key: Key,
     patience: Patience,
     settings: Config,
+    later: Later,
+    wake_reader: WakeReader,
 ) -> Response:
     """A JSON list, `{"rows": […]}`, NDJSON, CSV or XLSX; what the order says of itself in the address, the object or the form.
 
-    The reply says in `deadline_kept` whether its `deadline` is likely to be kept; null where nothing can be said of it.
+    The reply says in `deadline_kept` whether its `deadline` is likely to be kept; null where nothing can be said of it. With
+    `Prefer: respond-async` it comes as soon as the file is safe: the batch is `reading` until its rows are ordered, and `problem` says
+    why where they could not be.
     """
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
 
     def order() -> Answer:
         upload = read_upload(body)
         once = Once(caller.tenant, key, request_hash(request, upload.sha256))
+        if later:
+            answer = receive_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once)
+            wake_reader()
+            return answer
         hours = opening_hours(settings.offpeak_windows, settings.timezone)
         answer = order_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once, hours)
         if not answer.replayed:

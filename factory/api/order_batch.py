@@ -42,7 +42,7 @@ def order_batch(
     head = BatchHead()
 
     def existing() -> Answer | None:
-        return _present(db, links, head.external_id, once) if head.external_id else None
+        return present_batch(db, links, head.external_id, once) if head.external_id else None
 
     def prepare() -> tuple[str | None, Act]:
         nonlocal head
@@ -74,17 +74,18 @@ def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, o
         if head.remember is not None:
             save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
         found = batch_in(session, tenant=caller.tenant, name=str(batch_id), now=now)
-        cut = {"next_row": prepared.next_row} if prepared.next_row else {}
+        found.batch.warnings = upload.warnings
         # The whole order was judged: of one that was cut a part may be done in time though all of it would not.
-        told: dict[str, Any] = {"deadline_kept": None if cut and not kept else kept, **cut}
+        told: dict[str, Any] = {"deadline_kept": None if prepared.next_row and not kept else kept}
         room = room_left(session, tenant=caller.tenant, user=head.user or "", default=checked.max_queued)
         headers = limit_headers(limit=room.limit, room=room.left)
-        return Answer(202, {**represent.batch(found, links, warnings=upload.warnings), **told}, headers=headers)
+        return Answer(202, {**represent.batch(found, links), **told}, headers=headers)
 
     return act
 
 
-def _present(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:
+def present_batch(db: Database, links: Links, external_id: str, once: Once) -> Answer | None:
+    """As it stands now, if this order was taken before. Raises Invalid when another one was, under its name."""
     try:
         found = find_own_batch(db, tenant=once.tenant, external_id=external_id)
     except NotFound:

@@ -7,11 +7,11 @@ from typing import Any
 
 from factory.api.represent import plain
 from factory.db import Database
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.check_times import check_times
 from factory.jobs.opening_hours import opening_hours
 from factory.jobs.prepare_batch import PreparedBatch
 from factory.jobs.quote import Quote, quote_order
-from factory.jobs.submit_batch import BatchOrder
 from factory.settings import Settings
 
 COUNTED = ("images", "to_draw", "duplicates", "reused", "rows_blocked", "blocked", "workers")

@@ -77,7 +77,7 @@ def asset_of(row: Asset, links: Links, *, seconds: int | None = None) -> dict[st
     }
 
 
-def batch(found: FoundBatch, links: Links, *, warnings: list[dict[str, Any]] | None = None, with_errors: bool = True) -> dict[str, Any]:
+def batch(found: FoundBatch, links: Links, *, with_errors: bool = True) -> dict[str, Any]:
     row: Batch = found.batch
     counts = {status.value: found.counts.get(status.value, 0) for status in JobStatus}
     done = sum(counts.values()) - counts[JobStatus.QUEUED.value] - counts[JobStatus.RUNNING.value]
@@ -105,7 +105,9 @@ def batch(found: FoundBatch, links: Links, *, warnings: list[dict[str, Any]] | N
         **({"row_errors": row.row_errors} if with_errors else {}),
         **_labels(row),
         "created_at": plain(row.created_at),
-        "warnings": warnings or [],
+        "next_row": row.next_row,
+        "problem": row.problem,
+        "warnings": row.warnings,
         "links": links.batch(row.id),
     }
 

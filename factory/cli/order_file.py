@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 SEEN = 4096
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".tsv": "text/csv",
@@ -108,7 +110,7 @@ def order_head(said: Mapping[str, Any]) -> dict[str, Any]:
     return {**head, **pairs, "tag": said.get("tag") or [], "reuse": "false" if said["no_reuse"] else None}
 
 
-def send_order(client: Client, to: str, file: str, head: dict[str, Any]) -> tuple[Any, bool]:
+def send_order(client: Client, to: str, file: str, head: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> tuple[Any, bool]:
     """The answer, and whether it is of something new. Raises Usage for a file that cannot be read, or of a kind that nobody knows.
 
     Of a file without one good row the rows and the warnings are shown before Failed is raised.
@@ -116,7 +118,8 @@ def send_order(client: Client, to: str, file: str, head: dict[str, Any]) -> tupl
     kind = media_type(file, b"") if file != "-" else ""
     try:
         with opened(file) as body:
-            return client.order(to, params=head, content=body, headers={"Content-Type": kind or media_type(file, body.start())})
+            kind = kind or media_type(file, body.start())
+            return client.order(to, params=head, content=body, headers={**headers, "Content-Type": kind})
     except Denied as fault:
         of_rows = [error for error in fault.problem.get("errors", []) if "row" in error]
         show_warnings(fault.problem.get("warnings", []))

@@ -54,7 +54,8 @@ class Watched:
 
     @property
     def is_done(self) -> bool:
-        return int(self.batch["done"]) >= int(self.batch["total"])
+        """Not before its rows are read: until then it has none."""
+        return self.batch["status"] not in {"reading", "paused"} and int(self.batch["done"]) >= int(self.batch["total"])
 
     def look(self) -> None:
         if self.is_done and self._bars.tasks[self._bar].completed:
@@ -65,10 +66,12 @@ class Watched:
             self._done, self.moved_at = done, time.monotonic()
             self._pace = self._pace or (self.moved_at, done)
         rate, left = self._words(done, total)
-        self._bars.update(self._bar, completed=done, rate=rate, left=left)
+        self._bars.update(self._bar, completed=done, total=total, rate=rate, left=left)
 
     def _words(self, done: int, total: int) -> tuple[str, str]:
         """Rate and rest, from the first picture on: the time that a checkpoint takes to load says nothing about the others."""
+        if self.batch["status"] == "reading":
+            return "", "its rows are read"
         if self._pace is None:
             return "", troubles(self.batch) if done >= total else "waiting for a worker" if not done else ""
         began, at_first = self._pace

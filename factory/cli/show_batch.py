@@ -29,7 +29,9 @@ def by_itself(batch: dict[str, Any]) -> list[tuple[str, Any]]:
     rows += [("status", status(batch["status"])), *batch["counts"].items(), ("per minute", batch.get("rate_per_min"))]
     rows += [("likely finish", moment(finish.get("p50"))), ("nine in ten finish by", moment(finish.get("p90")))]
     rows += [(name.removesuffix("_at"), moment(batch.get(name))) for name in MOMENTS]
-    rows += [("deadline kept", KEPT[batch.get("deadline_kept")])]
+    rows += [("deadline kept", KEPT[batch.get("deadline_kept")]), ("send again from row", batch.get("next_row"))]
+    if problem := batch.get("problem"):
+        rows += [("problem", f"{problem['detail']} [{problem['code']}]")]
     return [row for row in rows if row[1] not in (None, 0)]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from factory.cli.client import Client
 
 OF_A_JOB = ("prompt", "model", "size", "seed", "sku", "label_profile")
-OF_A_FILE = ("map", "mapping", "remember", "sheet", "no_reuse", "retention")
+OF_A_FILE = ("map", "mapping", "remember", "sheet", "no_reuse", "retention", "respond_async")
 
 
 def submit(
@@ -63,6 +63,9 @@ def submit(
     sheet: Sheet = None,
     no_reuse: NoReuse = False,
     retention: Annotated[str | None, typer.Option(help="How long the pictures are kept: standard, campaign or archive.")] = None,
+    respond_async: Annotated[
+        bool, typer.Option("--respond-async", help="Return when the file is safe; its rows are read and checked afterwards.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until everything is drawn.")] = False,
     save: Annotated[Path | None, typer.Option(help="Wait, and download the pictures into this folder.")] = None,
     as_json: Json = False,
@@ -78,7 +81,8 @@ def submit(
     head = order_head(said)
     with connect() as client:
         if file is not None:
-            _order_file(client, file, head, wait=wait or save is not None, save=save, as_json=as_json)
+            headers = {"Prefer": "respond-async"} if respond_async else {}
+            _order_file(client, file, head, headers, wait=wait or save is not None, save=save, as_json=as_json)
         else:
             one = {name: said[name] for name in (*OF_A_JOB, *WHOSE)} | {"tags": tag or None}
             one["vars"] = {name.removeprefix("vars."): value for name, value in head.items() if name.startswith("vars.")} or None
@@ -95,17 +99,21 @@ def _check(said: dict[str, Any]) -> None:
         raise Usage(f"{', '.join(meant)} belong to {where}")
 
 
-def _order_file(client: Client, file: str, head: dict[str, Any], *, wait: bool, save: Path | None, as_json: bool) -> None:
+def _order_file(
+    client: Client, file: str, head: dict[str, Any], headers: dict[str, str], *, wait: bool, save: Path | None, as_json: bool
+) -> None:
     from factory.cli.progress import follow
     from factory.cli.watch import report
 
-    batch, fresh = send_order(client, "/batches", file, head)
+    batch, fresh = send_order(client, "/batches", file, head, headers)
     if not as_json:
         _say_what_was_taken(batch, fresh=fresh)
     if not wait:
         print_json(batch) if as_json else typer.echo(batch["id"])
         return _complain_of_refusals(batch)
     done = follow(client, [batch["id"]], quiet=as_json)
+    if batch["status"] == "reading" and not as_json:
+        _say_what_was_taken(done[0], fresh=True)
     if save is not None:
         for job in client.pages(f"/batches/{batch['id']}/jobs", limit=0, status="succeeded"):
             client.save(job, save)
@@ -149,6 +157,9 @@ def _say_that_it_was_there(order: dict[str, Any]) -> None:
 
 
 def _say_what_was_taken(batch: dict[str, Any], *, fresh: bool) -> None:
+    if fresh and batch["status"] == "reading":
+        typer.echo("the file is safe; its rows are read now: `factory batches show` tells how many were ordered", err=True)
+        return
     show_warnings(batch["warnings"])
     reused = f", {batch['reused']} reused" if batch.get("reused") else ""
     done = f"{count(batch['rows_accepted'], 'row')} ordered{reused}, {batch['rows_refused']} refused"

@@ -47,6 +47,8 @@ def _hint(batch: dict[str, Any]) -> str:
     """What a batch owes, and the commands that list it."""
     from factory.cli.progress import ENDED_BADLY, troubles
 
+    if problem := batch.get("problem"):
+        return f"batch {batch['id']} could not be ordered: {problem['detail']} [{problem['code']}]"
     hints = []
     if options := "".join(f" --status {name}" for name in ENDED_BADLY if batch["counts"].get(name)):
         hints.append(f"{troubles(batch)}, see `factory jobs list --batch {batch['id']}{options}`")

@@ -17,6 +17,7 @@ from factory.domain.row import Row
 class AuditAction(StrEnum):
     """What happened: subject.past_participle."""
 
+    BATCH_RECEIVED = "batch.received"
     BATCH_SUBMITTED = "batch.submitted"
     BATCH_CANCELED = "batch.canceled"
     BATCH_PAUSED = "batch.paused"

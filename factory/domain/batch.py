@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from factory.domain.labels import CustomerLabels
@@ -16,7 +16,10 @@ from factory.domain.row import Row, new_id
 class Batch(CustomerLabels, Row):
     """`ended_at` is set by upkeep, together with the event that webhooks wait for, once no job of it waits or runs.
 
-    `row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all."""
+    `row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all; from
+    `next_row` on no row had a place. `unread`: the order was taken, and its rows wait to be read (`unread_orders`); `problem` says why
+    they could not be.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -42,3 +45,7 @@ class Batch(CustomerLabels, Row):
     rows_refused: Mapped[int]
     row_errors: Mapped[list[dict[str, Any]]]
     created_at: Mapped[datetime]
+    unread: Mapped[bool] = mapped_column(default=False, server_default=false())
+    problem: Mapped[dict[str, Any] | None]
+    next_row: Mapped[int | None]
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")

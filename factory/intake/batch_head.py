@@ -15,7 +15,7 @@ from factory.intake.columns import NAMED_PAIRS, mapping_problems, name_each
 from factory.intake.field_problems import field_problems
 from factory.intake.rows import unstorable
 from factory.jobs.admit import project_problems
-from factory.jobs.submit_batch import BatchOrder
+from factory.jobs.batch_order import BatchOrder
 from factory.storage.lifecycle import RETENTION
 
 GROUPS = (*NAMED_PAIRS, "map")

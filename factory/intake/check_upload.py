@@ -64,6 +64,12 @@ def check_upload(
         head, sent = said_late, sent_late
 
 
+def check_names(db: Database, caller: Caller, admission: Callable[[], Admission], head: BatchHead) -> None:
+    """Of a head whose rows are read later: are its template and its mapping there? Raises Invalid."""
+    _template(replace(admission(), templates=template_finder(db, caller, keep=False)), head)
+    _mapping(db, caller, head)
+
+
 def _for_rows(head: BatchHead, sent: dict[str, Any]) -> tuple[Any, ...]:
     """Times as they were sent: what counts from now is another moment each time that it is read."""
     times = [sent.get(name) for name in FIELDS]

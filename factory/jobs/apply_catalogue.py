@@ -18,6 +18,7 @@ from factory.domain.catalogue import Catalogue
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.jobs.admit import Admission
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.change_status import change_status, pick
 from factory.jobs.new_job import order_columns
 from factory.jobs.one_at_a_time import one_at_a_time
@@ -35,7 +36,7 @@ from factory.jobs.plan_catalogue import (
 )
 from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.room import DEFAULT_MAX_QUEUED
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 
 Laid = tuple[int, dict[str, Any]]
 

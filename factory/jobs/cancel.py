@@ -17,6 +17,7 @@ from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.jobs.change_status import JOBS, change_status, pick
 from factory.jobs.log_event import log_event
+from factory.jobs.unread_orders import forget_unread
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ def cancel_job(session: Session, now: ColumnElement[Any], *, tenant: str, job_id
 
 
 def cancel_batch(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID, actor: Actor) -> CancelReceipt:
+    """An order that is being read meanwhile is canceled before, or with all of its rows."""
+    unread = forget_unread(session, tenant=tenant, batch_id=batch_id)
     receipt = _cancel(session, now, [Job.tenant == tenant, Job.batch_id == batch_id], actor)
-    if receipt.canceled:
+    if unread or receipt.canceled:
         log_event(
             session,
             now=now,

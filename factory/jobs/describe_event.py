@@ -72,6 +72,8 @@ def describe_event(event: Any, public_url: str) -> dict[str, Any]:
     }
     if isinstance(counts := event.detail.get("counts"), dict):
         data |= {"counts": counts, "rows_refused": event.detail.get("refused", 0)}
+    if problem := event.detail.get("problem"):
+        data["problem"] = problem
     return told(names_of(event)[0], event.at, data | {"links": _links(event, public_url)})
 
 

@@ -61,7 +61,7 @@ def _without_open_jobs(session: Session, after: uuid.UUID) -> Sequence[Any]:
         select(Batch.id, job.c.id.is_not(None).label("is_open"))
         .select_from(Batch)
         .outerjoin(job, true())
-        .where(Batch.ended_at.is_(None), Batch.id > after)
+        .where(Batch.ended_at.is_(None), Batch.unread.is_(False), Batch.id > after)
         .order_by(Batch.id)
         .limit(CHUNK)
     )
@@ -70,13 +70,15 @@ def _without_open_jobs(session: Session, after: uuid.UUID) -> Sequence[Any]:
 
 def _end(session: Session, batch_id: uuid.UUID, now: ColumnElement[Any]) -> bool:
     """Looked at again under the batch's lock: a retry may have come between."""
-    mine = [Batch.id == batch_id, Batch.ended_at.is_(None)]
+    mine = [Batch.id == batch_id, Batch.ended_at.is_(None), Batch.unread.is_(False)]
     batch = session.scalars(select(Batch).where(*mine).with_for_update(key_share=True)).first()
     if batch is None or session.scalars(select(Job.id).where(Job.batch_id == batch_id, Job.status.in_(OPEN)).limit(1)).first():
         return False
     session.execute(update(Batch).where(Batch.id == batch_id).values(ended_at=now, paused_at=null()))
     counts = count_jobs(session, batch_id)
-    status = status_of(counts, batch.rows_refused)
+    status = status_of(batch, counts)
     detail = {"status": status, "counts": counts, "accepted": batch.rows_accepted, "refused": batch.rows_refused}
+    if batch.problem:
+        detail["problem"] = batch.problem["code"]
     log_event(session, now=now, tenant=batch.tenant, actor=UPKEEP, action=AuditAction.BATCH_ENDED, batch_id=batch_id, detail=detail)
     return True

@@ -34,24 +34,27 @@ class FoundBatch:
 
     @property
     def is_done(self) -> bool:
-        return is_done(self.counts)
+        return not self.batch.unread and is_done(self.counts)
 
     @property
     def status(self) -> str:
-        """paused, queued, running, completed, partially_completed, failed or canceled: read off jobs and refused rows, never stored."""
-        return "paused" if self.batch.paused_at and not self.is_done else status_of(self.counts, self.batch.rows_refused)
+        """paused, reading, queued, running, completed, partially_completed, failed or canceled: read off the order and its jobs, never
+        stored."""
+        return "paused" if self.batch.paused_at and not self.is_done else status_of(self.batch, self.counts)
 
 
 def is_done(counts: dict[str, int]) -> bool:
     return not counts.get(JobStatus.QUEUED.value) and not counts.get(JobStatus.RUNNING.value)
 
 
-def status_of(counts: dict[str, int], refused: int = 0) -> str:
-    """What these counts make of a batch that nobody paused. With rows `refused` when ordering, not all of the order was delivered."""
+def status_of(batch: Batch, counts: dict[str, int]) -> str:
+    """What these counts make of a batch that nobody paused. With rows refused when ordering, not all of the order was delivered."""
+    if batch.unread or batch.problem:
+        return "reading" if batch.unread else "failed"
     total, succeeded = sum(counts.values()), counts.get(JobStatus.SUCCEEDED.value, 0)
     if not is_done(counts):
         return "queued" if counts.get(JobStatus.QUEUED.value, 0) == total else "running"
-    if succeeded == total and not refused:
+    if succeeded == total and succeeded and not batch.rows_refused:
         return "completed"
     if succeeded:
         return "partially_completed"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, func, literal, null, select, text, update
+from sqlalchemy import ColumnElement, Text, case, func, literal, null, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from factory.db import Database
@@ -60,7 +60,7 @@ def pause_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor)
     """Returns how many jobs this call held. Again, or of a batch that has ended: nothing. Upkeep goes on where a process died."""
     now = db.now()
     is_open = select(Job.id).where(Job.batch_id == batch_id, Job.status.in_(OPEN)).exists()
-    mine = [Batch.tenant == tenant, Batch.id == batch_id, Batch.ended_at.is_(None), Batch.paused_at.is_(None), is_open]
+    mine = [Batch.tenant == tenant, Batch.id == batch_id, Batch.ended_at.is_(None), Batch.paused_at.is_(None), or_(is_open, Batch.unread)]
     with db.transaction() as session:
         if session.scalars(
             update(Batch).where(*mine).values(paused_at=now).returning(Batch.id).execution_options(synchronize_session=False)

@@ -18,13 +18,13 @@ from factory.domain.job import Job
 from factory.domain.status import JobStatus, Lane, Priority
 from factory.domain.work import Work
 from factory.jobs.backlog import Backlog, read_backlog
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.expected_cost import Speeds, load_speeds
 from factory.jobs.match_twins import Known, known_specs
 from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.queue_state import SILENCE
 from factory.jobs.room import DEFAULT_MAX_QUEUED, room_for
-from factory.jobs.submit_batch import BatchOrder
 
 AT_ONCE = 1000
 ALONE = Line(Flow(0.0), (), 0.0, workers=1)  # what is drawn already stands behind nobody

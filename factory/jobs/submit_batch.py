@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -22,6 +21,7 @@ from factory.domain.job import Job
 from factory.domain.row import new_id
 from factory.domain.status import JobStatus, Priority
 from factory.jobs.apply_caps import apply_caps
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.change_status import EVENT_COLUMNS
 from factory.jobs.check_times import check_times
 from factory.jobs.log_event import log_event
@@ -37,28 +37,6 @@ from factory.jobs.taken_ids import already_ordered, nothing_new, taken_ids
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
 
 
-@dataclass(frozen=True)
-class BatchOrder:
-    """What an order says about itself, beside its rows. `reuse`: what was drawn before, or waits already, is not drawn again."""
-
-    project: str
-    external_id: str | None = None
-    user: str | None = None
-    campaign: str | None = None
-    cost_centre: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
-    priority: Priority | None = None
-    not_before: datetime | None = None
-    deadline: datetime | None = None
-    expires_at: datetime | None = None
-    expires_in: int | None = None
-    template: str | None = None
-    catalogue: str | None = None
-    reuse: bool = True
-    retention: str = "standard"
-
-
 def submit_batch(
     session: Session,
     now: ColumnElement[Any],
@@ -68,8 +46,10 @@ def submit_batch(
     *,
     request_sha256: str,
     max_queued: int = DEFAULT_MAX_QUEUED,
+    received: Batch | None = None,
 ) -> uuid.UUID:
-    """Write the batch, its jobs and their events in the caller's transaction; returns the batch id.
+    """Write the batch, its jobs and their events in the caller's transaction; returns the batch id. A batch that was `received` before
+    its rows were read gets them now.
 
     Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted; so are the last ones
     if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none, Invalid if its end has passed or
@@ -84,11 +64,13 @@ def submit_batch(
     twins = order.reuse and prepared.may_repeat  # to seeds by chance there is no equal, before them or beside them
     if twins and accepted <= SHORT_ORDER:
         lock_twins(session, caller.tenant)  # a short order keeps its numbers and shares locked: it waits before it has them
-    batch_id = new_id()
+    batch_id = received.id if received else new_id()
     placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order)
     for name, number in taken.items():
         prepared.refuse(number, [already_ordered(number, name)])
-    session.add(_batch(caller, order, placement, prepared, accepted, request_sha256))
+    row = order.as_row(caller, batch_id, received.created_at if received else placement.moment, request_sha256=request_sha256)
+    row.rows_accepted, row.rows_refused, row.row_errors, row.next_row = accepted, prepared.refused, prepared.errors, prepared.next_row
+    session.merge(row)
     session.flush()
     demand = _demand(prepared, taken, order, placement)
     with (
@@ -129,31 +111,6 @@ def _finish(session: Session, now: ColumnElement[Any], caller: Caller, batch_id:
         settle_twins(session, now, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
     log_event(session, now=now, tenant=tenant, actor=caller.actor, action=AuditAction.BATCH_SUBMITTED, batch_id=batch_id, detail=counts)
-
-
-def _batch(caller: Caller, order: BatchOrder, placement: Placement, prepared: PreparedBatch, accepted: int, request_sha256: str) -> Batch:
-    return Batch(
-        id=placement.batch_id,
-        tenant=caller.tenant,
-        external_id=order.external_id,
-        request_sha256=request_sha256,
-        project=order.project,
-        key_id=caller.key_id,
-        catalogue=order.catalogue,
-        template=order.template,
-        priority=placement.priority.value,
-        deadline=order.deadline,
-        retention=order.retention,
-        rows_accepted=accepted,
-        rows_refused=prepared.refused,
-        row_errors=prepared.errors,
-        created_at=placement.moment,
-        end_user=order.user,
-        campaign=order.campaign,
-        cost_centre=order.cost_centre,
-        tags=list(order.tags),
-        customer_metadata=dict(order.metadata),
-    )
 
 
 def _ordered(prepared: PreparedBatch, taken: dict[str, int], order: BatchOrder) -> Iterator[tuple[int, dict[str, Any]]]:

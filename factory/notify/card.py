@@ -10,6 +10,7 @@ from typing import Any
 LONGEST = 60
 TITLES = {
     "ping": ("连接正常", "Connected"),
+    "batch.received": ("批次文件已收到", "Order received"),
     "batch.submitted": ("批次已接收", "Batch accepted"),
     "batch.ended": ("批次结束", "Batch ended"),
     "batch.canceled": ("批次已取消", "Batch canceled"),
@@ -35,7 +36,13 @@ STATUSES = {
     "queued": ("排队", "Waiting"),
     "running": ("进行中", "Running"),
 }
-FIELDS = {"rows_refused": ("未受理行", "Rows refused"), "external_id": ("编号", "Your id"), "sku": ("SKU", "SKU"), "id": ("ID", "ID")}
+FIELDS = {
+    "problem": ("原因", "Reason"),
+    "rows_refused": ("未受理行", "Rows refused"),
+    "external_id": ("编号", "Your id"),
+    "sku": ("SKU", "SKU"),
+    "id": ("ID", "ID"),
+}
 
 
 class Tone(StrEnum):

@@ -13,6 +13,7 @@ from factory.domain.claim import Claim
 from factory.domain.job_order import JobOrder
 from factory.errors import LeaseLost
 from factory.jobs.admit import Admission, Limits, admit
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.checkpoints import list_checkpoints
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished, close_job
@@ -23,7 +24,7 @@ from factory.jobs.quote import quote_order
 from factory.jobs.raise_marks import raise_marks
 from factory.jobs.release_held import release_held
 from factory.jobs.requeue_lost_jobs import requeue_lost_jobs
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.jobs.worker_presence import Sign, show_presence
 from factory.jobs.worker_run import WorkerRun

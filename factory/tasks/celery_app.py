@@ -20,7 +20,7 @@ UPKEEP_SECONDS, LEARN_SECONDS, HOUR = 5.0, 60.0, 3600.0
 def make_app(settings: Settings) -> Celery:
     """Build the app; nothing is connected yet."""
     safe_qos.install()
-    app = Celery("factory", include=["factory.tasks.gpu", "factory.tasks.upkeep", "factory.tasks.webhooks"])
+    app = Celery("factory", include=["factory.tasks.gpu", "factory.tasks.orders", "factory.tasks.upkeep", "factory.tasks.webhooks"])
     app.conf.update(
         broker_url=settings.redis_url.get_secret_value(),
         broker_connection_retry_on_startup=True,
@@ -75,6 +75,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
     return {
         "upkeep": {"task": "factory.upkeep.tick", "schedule": UPKEEP_SECONDS, "options": {"expires": UPKEEP_SECONDS * 2}},
         "learn": {"task": "factory.upkeep.learn", "schedule": LEARN_SECONDS, "options": {"expires": LEARN_SECONDS}},
+        "orders": {"task": "factory.orders.read", "schedule": UPKEEP_SECONDS, "options": {"expires": UPKEEP_SECONDS}},
         "webhooks": {"task": "factory.webhooks.tick", "schedule": UPKEEP_SECONDS, "options": {"expires": UPKEEP_SECONDS}},
         "forget_deliveries": {"task": "factory.webhooks.forget", "schedule": HOUR, "options": {"expires": HOUR}},
         "sweep": {"task": "factory.upkeep.sweep", "schedule": settings.sweep_seconds, "options": {"expires": settings.sweep_seconds}},

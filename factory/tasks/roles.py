@@ -17,10 +17,10 @@ TASKS_COLUMNS = "name,uuid,state,kwargs,result,received,started,runtime,worker"
 
 
 def run_worker(role: str, settings: Settings) -> None:
-    """Serve `gpu` (one child, one card) or `cpu` (two children) until SIGTERM. Gossip and mingle cost connections and tell us nothing."""
+    """Serve `gpu` (one child, one card) or `cpu` (three children: webhooks and the reading of orders occupy one each) until SIGTERM. Gossip and mingle cost connections and tell us nothing."""
     from factory.tasks import clean_messages, shutdown, watchdog
 
-    queue, children = (GPU_QUEUE, 1) if role == "gpu" else (CPU_QUEUE, 2)
+    queue, children = (GPU_QUEUE, 1) if role == "gpu" else (CPU_QUEUE, 3)
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}"
     # The child reads its settings anew: it must find the same name, also after it was replaced.
     os.environ.update({ROLE_VARIABLE: role, "FACTORY_WORKER_NAME": name})

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 
 from factory.bootstrap import build_database, build_mailroom
 from factory.db import Database
@@ -15,6 +11,7 @@ from factory.jobs.deliver_webhooks import deliver_webhooks
 from factory.jobs.forget_deliveries import forget_deliveries
 from factory.jobs.plan_deliveries import plan_deliveries
 from factory.settings import load_settings
+from factory.tasks.alone import alone
 from factory.tasks.celery_app import app
 
 MOST_CHUNKS = 20
@@ -35,8 +32,8 @@ def mailroom() -> Mailroom:
 def tick() -> dict[str, int]:
     """Every few seconds. On one machine only one at a time: slow receivers must not keep every child from upkeep."""
     settings = load_settings()
-    with _alone(settings.data_dir) as alone:
-        if not alone:
+    with alone(settings.data_dir / "webhooks.lock") as is_alone:
+        if not is_alone:
             return {"busy": 1}
         events = planned = 0
         for _ in range(MOST_CHUNKS):
@@ -52,16 +49,3 @@ def tick() -> dict[str, int]:
 def forget() -> dict[str, int]:
     """Deliveries of a month ago."""
     return {"deliveries": forget_deliveries(database())}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """The lock ends with the process that holds it, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "webhooks.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

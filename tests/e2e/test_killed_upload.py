@@ -1,9 +1,12 @@
-"""The API is killed while it takes an order of fifty thousand rows: afterwards there is all of it or nothing, and sent again there is one."""
+"""The API is killed while it takes an order of fifty thousand rows: afterwards there is all of it or nothing, and sent again there is one.
+
+So it is with an order that was answered before its rows were read: whoever reads it may be killed too."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 import uuid
@@ -46,9 +49,9 @@ def api(line: Line) -> Iterator[Callable[[], Guarded]]:
         each.stop()
 
 
-def order(line: Line, project: str, body: Iterator[bytes]) -> httpx.Response | None:
+def order(line: Line, project: str, body: Iterator[bytes], prefer: str = "") -> httpx.Response | None:
     """None when the connection broke."""
-    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"key-{project}"}
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"key-{project}"} | ({"Prefer": prefer} if prefer else {})
     try:
         with httpx.Client(base_url=line.client.base_url, headers=line.client.headers, timeout=110, trust_env=False) as client:
             return client.post("/api/v1/batches", params={"project": project}, headers=headers, content=body)
@@ -161,3 +164,42 @@ def test_killed_after_the_commit_the_answer_is_there_for_the_asking(line: Line, 
     assert taken(line, "late") == (1, ROWS, ROWS)
     api()
     goes_on_to_one_whole_order(line, "late")
+
+
+def received(line: Line, project: str) -> httpx.Response:
+    answer = order(line, project, whole(project), "respond-async")
+    assert answer is not None
+    assert (answer.status_code, answer.json()["status"]) == (202, "reading")
+    return answer
+
+
+def test_whoever_reads_a_received_order_is_killed_and_another_one_reads_it(line: Line, api: Callable[[], Guarded]) -> None:
+    api()
+    received(line, "read")
+    reader = line.hire("worker", "cpu", name="reader-1")
+    line.hire("beat", name="clock")
+    until(lambda: bool(line.rows(AT_WORK, STAGES["COPY"][0])), 110, "the rows are written")
+    reader._signal(signal.SIGKILL)  # with its children, as the kernel kills a whole container
+    until(lambda: settled(line), 60, "the transaction has ended")
+    assert taken(line, "read") == (1, 0, 0)
+    line.sql.execute("UPDATE unread_orders SET held_until = now()")  # a minute later
+    line.hire("worker", "cpu", name="reader-2")
+    until(lambda: taken(line, "read") == (1, ROWS, ROWS), 110, "the order is read")
+    batch = line.client.get("/api/v1/batches", params={"project": "read"}).json()["data"][0]
+    assert (batch["status"], batch["rows_accepted"], batch["rows_refused"]) == ("queued", ROWS, 0)
+    assert not line.rows("SELECT 1 FROM unread_parts")
+
+
+def test_killed_while_it_receives_there_is_no_order(line: Line, api: Callable[[], Guarded]) -> None:
+    server, half_sent, go_on = api(), threading.Event(), threading.Event()
+    answers: list[httpx.Response | None] = []
+    sender = threading.Thread(target=lambda: answers.append(order(line, "cut", halves("cut", half_sent, go_on), "respond-async")))
+    sender.start()
+    assert half_sent.wait(60)
+    server.kill()
+    go_on.set()
+    sender.join(60)
+    assert answers == [None]
+    assert not line.rows("SELECT 1 FROM batches WHERE project = 'cut' UNION ALL SELECT 1 FROM unread_orders")
+    api()
+    received(line, "cut")

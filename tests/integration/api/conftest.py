@@ -79,13 +79,28 @@ def bell() -> Bell:
     return Bell()
 
 
+class ReadersBell:
+    """Counts how often a reader was woken."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def __call__(self) -> None:
+        self.rung += 1
+
+
+@pytest.fixture(scope="session")
+def readers_bell() -> ReadersBell:
+    return ReadersBell()
+
+
 def answering() -> None:
     """A broker that is there."""
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings, bell: Bell) -> FastAPI:
-    return create_app(settings, ring=bell, probe_broker=answering)
+def app(settings: Settings, bell: Bell, readers_bell: ReadersBell) -> FastAPI:
+    return create_app(settings, ring=bell, wake_reader=readers_bell, probe_broker=answering)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_what_is_down_is_named_without_its_address(settings):
         time.sleep(30)
 
     down = settings.model_copy(update={"database_url": type(settings.database_url)("postgresql+psycopg://u:p@127.0.0.1:1/x")})
-    sick = TestClient(create_app(down, ring=lambda _: None, probe_broker=frozen), raise_server_exceptions=False)
+    sick = TestClient(create_app(down, ring=lambda _: None, wake_reader=lambda: None, probe_broker=frozen), raise_server_exceptions=False)
     assert sick.get("/healthz").status_code == 200
     ready = sick.get("/readyz")
     assert (ready.status_code, ready.json()["failed"]) == (503, ["database"])

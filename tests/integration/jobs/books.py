@@ -20,11 +20,12 @@ from factory.domain.claim import Claim
 from factory.domain.job_order import JobOrder
 from factory.embedded.postgres import Postgres
 from factory.jobs.admit import Admission, Admitted, Limits, admit
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import Finished
 from factory.jobs.prepare_batch import ParsedRow, PreparedBatch, prepare_batch
 from factory.jobs.raise_marks import raise_marks
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.postprocess.prompt_rules import Decision, Hit
 from tests.integration.telling import settle as wait_for_older_transactions

@@ -11,12 +11,12 @@ import pytest
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.status import Priority
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
 from factory.jobs.opening_hours import OpensAt, always_open, opening_hours
 from factory.jobs.quote import Quote, quote_order
 from factory.jobs.quote_job import quote_job
-from factory.jobs.submit_batch import BatchOrder
 from tests.integration.jobs.books import (
     LEASE,
     NOON,

@@ -15,9 +15,10 @@ from factory.domain.audit_event import AuditAction
 from factory.domain.caller import Caller
 from factory.domain.status import Priority
 from factory.errors import Invalid
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.log_refusal import log_refusal
 from factory.jobs.new_job import SHORT_ORDER
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from tests.integration.jobs.books import NOON, SHA, Clock, admitted, chain, count, job_row, prepared, submit, submit_rows
 
 

@@ -16,6 +16,7 @@ from factory.domain.audit_event import Actor
 from factory.domain.caller import Caller
 from factory.domain.status import Lane, Priority
 from factory.errors import Conflict, Permanent
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.cancel import cancel_job
 from factory.jobs.claim_job import claim_job
 from factory.jobs.close_job import close_job
@@ -24,7 +25,7 @@ from factory.jobs.find_jobs import find_job
 from factory.jobs.match_twins import Known, count_reused, known_specs, lock_twins
 from factory.jobs.pause_batch import pause_batch
 from factory.jobs.settle_twins import RECENT, Settled, settle_every_twin
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from tests.integration.jobs.books import (
     LEASE,
     SHA,

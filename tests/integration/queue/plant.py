@@ -25,9 +25,10 @@ from factory.domain.job_order import JobOrder
 from factory.embedded.guarded import Guarded
 from factory.embedded.valkey import Valkey
 from factory.jobs.admit import admit
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.checkpoints import register_checkpoint
 from factory.jobs.prepare_batch import ParsedRow, prepare_batch
-from factory.jobs.submit_batch import BatchOrder, submit_batch
+from factory.jobs.submit_batch import submit_batch
 from factory.jobs.submit_job import submit_job
 from factory.settings import Settings
 from factory.workers.checkpoints import manifest_sha256

@@ -166,7 +166,15 @@ def test_a_file_is_saved_under_its_own_name_inside_the_folder(server, client, tm
 
 def batch_of(done):
     counts = {"queued": 9 - done, "succeeded": done}
-    return 200, {"id": "0123456789abcdef", "external_id": None, "project": "spring", "total": 9, "done": done, "counts": counts}
+    return 200, {
+        "id": "0123456789abcdef",
+        "external_id": None,
+        "status": "running" if done < 9 else "completed",
+        "project": "spring",
+        "total": 9,
+        "done": done,
+        "counts": counts,
+    }
 
 
 def test_nothing_is_said_about_the_rest_before_pictures_were_seen_to_end(server, client, monkeypatch):

@@ -1,0 +1,37 @@
+"""The task that reads received orders: their rows become jobs, and the workers are rung for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from factory.bootstrap import build_admission, build_database, build_rules
+from factory.db import Database
+from factory.intake.read_order import read_next_order
+from factory.jobs.admit import Admission
+from factory.settings import load_settings
+from factory.tasks.alone import alone
+from factory.tasks.celery_app import app
+from factory.tasks.ring import BELL
+
+
+@lru_cache
+def database() -> Database:
+    return build_database(load_settings(), pool_size=2)
+
+
+@lru_cache
+def admission() -> Callable[[], Admission]:
+    settings = load_settings()
+    return build_admission(settings, database(), build_rules(settings))
+
+
+@app.task(name="factory.orders.read")
+def read() -> dict[str, int]:
+    """When rung for, and every few seconds. On one machine only one at a time: a large order must not keep every child from upkeep."""
+    orders = rows = 0
+    with alone(load_settings().data_dir / "orders.lock") as is_alone:
+        while is_alone and (ordered := read_next_order(database(), admission())) is not None:
+            BELL.ring_now(ordered)
+            orders, rows = orders + 1, rows + ordered
+    return {"orders": orders, "rows": rows}
