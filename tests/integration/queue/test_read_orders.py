@@ -13,7 +13,8 @@ import pytest
 
 from factory.jobs.batch_order import BatchOrder
 from factory.jobs.receive_order import OrderFile, receive_order
-from tests.integration.queue.plant import ROOT, SHA, Plant, until
+from tests.integration.jobs.books import SHA
+from tests.integration.queue.plant import ROOT, Plant, until
 
 RING = "import time; from factory.tasks.ring import wake_reader; wake_reader(); time.sleep(1)"
 
