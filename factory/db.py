@@ -73,7 +73,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A statement built and compiled once, for what is asked for every picture: building costs more than running. `binds` are its own."""
+    """A statement built and compiled once, for what is asked for every picture: building costs more than running. `binds`: its constants."""
 
     sql: str
     binds: Mapping[str, Any]
@@ -81,10 +81,10 @@ class Compiled:
     @classmethod
     def of(cls, statement: ClauseElement) -> Compiled:
         compiled = statement.compile(dialect=DIALECT)
-        return cls(compiled.string, compiled.params)
+        return cls(compiled.string, {name: value for name, value in compiled.params.items() if value is not None})
 
     def run(self, session: Session, binds: Mapping[str, Any]) -> CursorResult[Any]:
-        """With `binds` for those that were left open; any that it does not have are left out."""
+        """With values for all binds that it left open (else ProgrammingError); others are passed over."""
         return session.connection().exec_driver_sql(self.sql, {**self.binds, **binds})
 
 

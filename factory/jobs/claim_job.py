@@ -83,9 +83,10 @@ def _statement(db: Database, resident: int, run: Run) -> Compiled:
 @lru_cache(maxsize=256)
 def _taking(question: TextClause, *, own_clock: bool) -> Compiled:
     """The head of the lists earns its tenant a picture; which of the tenant's users gets it, their turns decide. The head takes the
-    place of the job that went before it: both are locked, and of one lane and checkpoint. One statement, so one way there and back.
+    place of the job that went before it: both are locked, and of one lane and checkpoint.
 
-    What was found is read off `chosen`: asked for again, the question could find other rows, where one was newer than the snapshot.
+    One statement, so one way there and back; built once for each form of the question. What is locked may be newer than its snapshot:
+    places are those of the locked rows, as the question gives them, and never read again.
     """
     now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
     found = question.columns(*FOUND).cte("found")
