@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, DateTime, create_engine, func, literal, text
+from sqlalchemy import ClauseElement, ColumnElement, CursorResult, DateTime, create_engine, func, literal, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,7 @@ from factory.errors import DatabaseDown
 PATIENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 # One slow statement must not hold rows for ever, and no transaction may stay open while something else is waited for.
 GUARDS = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
 class Database:
@@ -66,6 +69,23 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A statement built and compiled once, for what is asked for every picture: building costs more than running. `binds`: its constants."""
+
+    sql: str
+    binds: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, statement: ClauseElement) -> Compiled:
+        compiled = statement.compile(dialect=DIALECT)
+        return cls(compiled.string, {name: value for name, value in compiled.params.items() if value is not None})
+
+    def run(self, session: Session, binds: Mapping[str, Any]) -> CursorResult[Any]:
+        """With values for all binds that it left open (else ProgrammingError); others are passed over."""
+        return session.connection().exec_driver_sql(self.sql, {**self.binds, **binds})
 
 
 def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> int:

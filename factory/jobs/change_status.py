@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, cast, func, insert, literal, null, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, cast, func, insert, literal, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -39,20 +39,41 @@ def change_status(
     told: Sequence[str] = (),
 ) -> Sequence[Row[Any]]:
     """Move every picked job that may become `to`; returns what LOGGED names of each changed row, `was`, and `returning`.
-    The event tells `detail` and the columns in `told`.
+    The event tells `detail` and the columns in `told`. What waits again does so behind the marks (enter_queue).
+    """
+    values = dict(values or {})
+    if to is JobStatus.QUEUED:
+        announce(session)
+        values = {**waits_again(), **values}
+    statement = status_statement(
+        picked, to, now=now, action=action, actor=actor, values=values, detail=detail, returning=returning, told=told
+    )
+    return session.execute(statement).all()
+
+
+def status_statement(
+    picked: Select[Any],
+    to: JobStatus,
+    *,
+    now: ColumnElement[Any],
+    action: AuditAction,
+    actor: Actor,
+    values: Mapping[str, Any],
+    detail: Mapping[str, Any] | None = None,
+    returning: Sequence[ColumnElement[Any]] = (),
+    told: Sequence[str] = (),
+) -> Select[Any]:
+    """The statement of change_status, for who sends it too often to build it each time: the actor's name is the bind `actor_name`, and
+    `picked` is `chosen` in it. Not for jobs that wait again: those are announced first.
 
     One statement: rows are locked, changed and logged together, so no status can change without its event and no
     event can be written without its change. A row that another transaction holds is skipped or waited for as the
-    caller's `with_for_update` on `picked` says; the default waits. What waits again does so behind the marks (enter_queue).
+    caller's `with_for_update` on `picked` says; the default waits.
     """
     if picked._for_update_arg is None:  # noqa: SLF001 - SQLAlchemy offers no public reader of it
         picked = picked.with_for_update(of=Job)
-    chosen = picked.where(Job.status.in_(sources(to))).cte("chosen")
-    columns: dict[str, Any] = {"status": to.value, "hold": null(), **(RELEASED if to is not JobStatus.RUNNING else {})}
-    if to is JobStatus.QUEUED:
-        announce(session)
-        columns |= waits_again()
-    columns |= values or {}
+    chosen = picked.where(Job.status.in_([literal(status.value) for status in sources(to)])).cte("chosen")
+    columns: dict[str, Any] = {"status": to.value, "hold": null(), **(RELEASED if to is not JobStatus.RUNNING else {}), **values}
     if to in TERMINAL:
         columns.setdefault("finished_at", now)
     returned = *LOGGED, chosen.c.was, *returning, *(JOBS.c[name] for name in told)
@@ -61,7 +82,7 @@ def change_status(
         now.label("at"),
         moved.c.tenant,
         literal(actor.kind),
-        literal(actor.name),
+        bindparam("actor_name", actor.name),
         literal(action.value),
         moved.c.batch_id,
         moved.c.id,
@@ -72,7 +93,7 @@ def change_status(
         cast(func.jsonb_build_object(*_pairs(detail), *(part for name in told for part in (literal(name), moved.c[name]))), JSONB),
     )
     logged = insert(AuditEvent).from_select(EVENT_COLUMNS, event).cte("logged")
-    return session.execute(select(moved).add_cte(logged)).all()
+    return select(moved).add_cte(logged)
 
 
 EVENT_COLUMNS = ["at", "tenant", "actor_kind", "actor", "action", "batch_id", "job_id", "attempt", "sku", "was", "became", "detail"]

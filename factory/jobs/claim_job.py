@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Row, TextClause, text
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Double,
+    Interval,
+    Row,
+    Text,
+    TextClause,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from factory.db import Database
+from factory.db import Compiled, Database
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec
+from factory.domain.job import Job
 from factory.domain.status import JobStatus, Phase
 from factory.errors import Permanent
-from factory.jobs.change_status import JOBS, change_status, pick
+from factory.jobs.change_status import JOBS, change_status, pick, status_statement
 from factory.jobs.claim_lists import AVOIDED_SECONDS, INTERACTIVE_RUN, LORA_RUN, MIN_RUN, Run, claim_statement
 from factory.jobs.end_attempt import describe
 
 AVOIDED_FOR = timedelta(seconds=AVOIDED_SECONDS)
 CLAIMED = (JOBS.c.worker, JOBS.c.project, JOBS.c.day, JOBS.c.seq, JOBS.c.spec, JOBS.c.lane, JOBS.c.created_at)
-STANDS_BACK = text("UPDATE jobs SET vft = :vft WHERE id = :id")
+FOUND = (column("head", Uuid), column("head_vft", Double), column("turn", Uuid), column("turn_vft", Double))
 
 
 def claim_job(
@@ -34,23 +50,26 @@ def claim_job(
     `run` what it has been drawing. `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the
     fencing token of every later write.
     """
-    now = db.now()
-    statement, binds = _question(db, worker, tuple(dict.fromkeys(resident)), run or Run())
-    phase = Phase.CLAIMED if ahead else Phase.GENERATING
+    held, run = tuple(dict.fromkeys(resident)), run or Run()
+    statement = _statement(db, len(held), run)
+    binds = {"worker": worker, "actor_name": worker, "lease": lease, "phase": (Phase.CLAIMED if ahead else Phase.GENERATING).value}
+    binds |= {"lora_key": run.lora_key, "lacks": list(run.lacks), **{f"r{number}": name for number, name in enumerate(held)}}
+    if db.clock:
+        binds["now"] = db.clock()
     while True:
         with db.transaction() as session:
-            row = _take(session, now, statement, binds, worker=worker, lease=lease, phase=phase)
+            row = statement.run(session, binds).one_or_none()
             if row is None:
                 return None
             try:
                 return _claim(row)
             except ValidationError as fault:
-                _fail(session, now, row, fault)
+                _fail(session, db.now(), row, fault)
 
 
-def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) -> tuple[TextClause, dict[str, Any]]:
-    statement = claim_statement(
-        len(resident),
+def _statement(db: Database, resident: int, run: Run) -> Compiled:
+    question = claim_statement(
+        resident,
         same_lora=run.lora_run < LORA_RUN,
         may_swap=run.since_swap >= MIN_RUN,
         bulk_first=run.interactive_run >= INTERACTIVE_RUN,
@@ -58,47 +77,37 @@ def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) ->
         now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
         lacking=bool(run.lacks),
     )
-    held = {f"r{number}": name for number, name in enumerate(resident)}
-    clock = {"now": db.clock()} if db.clock else {}
-    return statement, {"worker": worker, "lora_key": run.lora_key, "lacks": list(run.lacks), **clock, **held}
+    return _taking(question, own_clock=db.clock is not None)
 
 
-def _take(
-    session: Session,
-    now: ColumnElement[Any],
-    statement: TextClause,
-    binds: dict[str, Any],
-    *,
-    worker: str,
-    lease: timedelta,
-    phase: Phase,
-) -> Row[Any] | None:
+@lru_cache(maxsize=256)
+def _taking(question: TextClause, *, own_clock: bool) -> Compiled:
     """The head of the lists earns its tenant a picture; which of the tenant's users gets it, their turns decide. The head takes the
-    place of the job that went before it: both are locked, and of one lane and checkpoint."""
-    found = session.execute(statement, binds).one_or_none()
-    if found is None:
-        return None
-    swaps = found.turn is not None and found.turn != found.head
-    if swaps:
-        session.execute(STANDS_BACK, {"id": found.head, "vft": found.turn_vft})
-    rows = change_status(
-        session,
-        pick(JOBS.c.id == (found.turn if swaps else found.head)),
+    place of the job that went before it: both are locked, and of one lane and checkpoint.
+
+    One statement, so one way there and back; built once for each form of the question. What is locked may be newer than its snapshot:
+    places are those of the locked rows, as the question gives them, and never read again.
+    """
+    now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
+    found = question.columns(*FOUND).cte("found")
+    behind = update(Job).where(JOBS.c.id == found.c.head, found.c.turn != found.c.head).values(vft=found.c.turn_vft).cte("behind")
+    taken = status_statement(
+        pick(JOBS.c.id == func.coalesce(found.c.turn, found.c.head)).add_columns(found.c.head_vft),
         JobStatus.RUNNING,
         now=now,
         action=AuditAction.JOB_STARTED,
-        actor=Actor("worker", worker),
+        actor=Actor("worker", ""),
         values={
-            "vft": found.head_vft,
+            "vft": literal_column("chosen.head_vft"),
             "attempt": JOBS.c.attempt + 1,
-            "worker": worker,
-            "lease_until": now + lease,
-            "phase": phase.value,
+            "worker": bindparam("worker", type_=Text),
+            "lease_until": now + bindparam("lease", type_=Interval),
+            "phase": bindparam("phase", type_=Text),
             "started_at": now,
         },
         returning=CLAIMED,
     )
-    return rows[0] if rows else None
+    return Compiled.of(taken.add_cte(behind))
 
 
 def _fail(session: Session, now: ColumnElement[Any], row: Row[Any], fault: ValidationError) -> None:
