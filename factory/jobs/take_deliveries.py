@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, true, update
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.webhook import WebhookDelivery, WebhookEndpoint
 from factory.jobs.webhook_endpoints import live_secrets
 
@@ -56,7 +56,7 @@ def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH, busy: C
             return []
         rows = session.execute(
             update(WebhookDelivery)
-            .where(WebhookDelivery.id.in_(chosen))
+            .where(among(WebhookDelivery.id, chosen))
             .values(due_at=now + LEASE, attempts=WebhookDelivery.attempts + 1)
             .returning(
                 WebhookDelivery.id,
