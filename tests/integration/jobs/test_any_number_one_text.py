@@ -19,6 +19,7 @@ MANY = (1, 2, 7)
 def test_one_of_many_is_one_parameter() -> None:
     texts = {str(among(column("sku", Text), [str(n) for n in range(many)])) for many in (0, *MANY)}
     assert texts == {"sku = ANY (:param_1)"}
+    assert str(~among(column("sku", Text), [])) == "NOT (sku = ANY (:param_1))", "not: differs from some"
 
 
 def test_leases_held(db: Database, caller: Caller) -> None:
