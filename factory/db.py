@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ClauseElement, ColumnElement, CursorResult, DateTime, create_engine, func, literal, text
+from sqlalchemy import ARRAY, ClauseElement, ColumnElement, CursorResult, DateTime, any_, create_engine, func, literal, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from factory.errors import DatabaseDown
 
@@ -106,6 +106,15 @@ def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[t
     except psycopg.IntegrityError as fault:
         raise IntegrityError("COPY", None, fault) from fault
     return count
+
+
+def among(column: ColumnElement[Any] | InstrumentedAttribute[Any], items: Collection[Any]) -> ColumnElement[bool]:
+    """`column` is one of `items`, of which there may be many: one parameter, an array.
+
+    `in_` sends a parameter for each item, so each count of items is a statement of its own: the server parses and plans it anew,
+    and psycopg has it keep whatever comes five times. A page of 500 keys took 4 MB each time, and 12 MB stayed with the connection.
+    """
+    return column == any_(literal(list(items), ARRAY(column.type)))
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, select, text
 from sqlalchemy.orm import Session
 
+from factory.db import among
 from factory.domain.job import Job
 from factory.domain.share import Allowance
 
@@ -88,7 +89,7 @@ def _concerns(session: Session, members: list[str], *, tenant: str, batch_id: uu
     if not members or TENANT in members or (batch_id is None and job_id is None):
         return bool(members)
     named = Job.id == job_id if batch_id is None else Job.batch_id == batch_id
-    return bool(session.scalar(select(exists().where(Job.tenant == tenant, named, Job.end_user.in_(members)))))
+    return bool(session.scalar(select(exists().where(Job.tenant == tenant, named, among(Job.end_user, members)))))
 
 
 def lock_caps(session: Session, tenant: str, *, wait: bool = True) -> bool:

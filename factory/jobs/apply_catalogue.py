@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.audit_event import AuditAction
 from factory.domain.caller import Caller
 from factory.domain.catalogue import Catalogue
@@ -159,7 +159,7 @@ def _cancel(session: Session, now: ColumnElement[Any], caller: Caller, jobs: lis
     """What waits and would be stale the moment it is drawn. What a worker has begun, or somebody else holds, is left to them."""
     canceled = 0
     for at in range(0, len(jobs), AT_ONCE):
-        waiting = pick(Job.id.in_(jobs[at : at + AT_ONCE]), Job.status == JobStatus.QUEUED.value).order_by(Job.id)
+        waiting = pick(among(Job.id, jobs[at : at + AT_ONCE]), Job.status == JobStatus.QUEUED.value).order_by(Job.id)
         rows = change_status(
             session,
             waiting.with_for_update(of=Job, skip_locked=True),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, null, select, true, update
 from sqlalchemy.orm import Session
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.batch import Batch
 from factory.domain.job import Job
@@ -39,7 +39,7 @@ def end_batches(db: Database) -> int:
 def reopen(session: Session, batch_ids: Collection[uuid.UUID]) -> None:
     """Before jobs of ended batches wait again, in the same transaction: the row's lock keeps `end_batches` from ending them meanwhile."""
     if batch_ids:
-        locked = select(Batch.id).where(Batch.id.in_(batch_ids)).order_by(Batch.id).with_for_update(key_share=True)
+        locked = select(Batch.id).where(among(Batch.id, batch_ids)).order_by(Batch.id).with_for_update(key_share=True)
         reopened = update(Batch).where(Batch.id.in_(locked)).values(ended_at=null())
         session.execute(reopened.execution_options(synchronize_session=False))
 

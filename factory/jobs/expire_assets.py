@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Interval, SQLColumnExpression, and_, case, exists, func, insert, literal, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.asset import Asset
 from factory.domain.audit_event import Actor, AuditAction, AuditEvent
 from factory.domain.batch import Batch
@@ -78,7 +78,7 @@ def _record(db: Database, found: Sequence[Any]) -> int:
     if not ids:
         return 0
     columns = (Asset.tenant, Asset.batch_id, Asset.job_id, Asset.attempt, Asset.key, Asset.sha256)
-    ended = update(Asset).where(Asset.id.in_(ids), Asset.deleted_at.is_(None)).values(deleted_at=now).returning(*columns).cte("ended")
+    ended = update(Asset).where(among(Asset.id, ids), Asset.deleted_at.is_(None)).values(deleted_at=now).returning(*columns).cte("ended")
     detail = func.jsonb_build_object("key", ended.c.key, "sha256", ended.c.sha256)
     event = select(
         now.label("at"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.asset import Asset
 from factory.errors import NotFound
 
@@ -26,4 +26,4 @@ def find_asset(db: Database, *, tenant: str, asset_id: uuid.UUID) -> Asset:
 def known_keys(db: Database, keys: Sequence[str]) -> set[str]:
     """Which of these storage keys an asset names."""
     with db.transaction() as session:
-        return set(session.scalars(select(Asset.key).where(Asset.key.in_(keys))))
+        return set(session.scalars(select(Asset.key).where(among(Asset.key, keys))))

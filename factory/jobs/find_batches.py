@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.status import Hold, JobStatus
@@ -130,7 +130,7 @@ def _progress(session: Session, batches: Sequence[uuid.UUID], now: ColumnElement
             func.max(Job.not_before).filter(Job.hold == Hold.SCHEDULED.value).label("last_start"),
             now.label("moment"),
         )
-        .where(Job.batch_id.in_(batches))
+        .where(among(Job.batch_id, batches))
         .group_by(Job.batch_id, Job.status)
     ).all()
     found: dict[Any, list[Row[Any]]] = {}

@@ -18,6 +18,7 @@ from sqlalchemy import and_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from factory.db import among
 from factory.domain.queue_mark import QueueMark
 from factory.domain.share import Allowance, Share
 from factory.domain.status import Lane, Priority
@@ -168,7 +169,7 @@ def _take_places(session: Session, tenant: str, demand: Demand) -> Tags:
 def _lock(session: Session, tenant: str, lane: Lane, members: list[str]) -> Mapping[str, float]:
     """What each was given so far. The tenant's row is locked first, here as everywhere: '' comes before every name."""
     mine = select(SHARES.c.member, SHARES.c.finish).where(SHARES.c.tenant == tenant, SHARES.c.lane == lane.value)
-    locked = mine.where(SHARES.c.member.in_(members)).order_by(SHARES.c.member).with_for_update()
+    locked = mine.where(among(SHARES.c.member, members)).order_by(SHARES.c.member).with_for_update()
     found = {row[0]: row[1] for row in session.execute(locked)}
     if len(found) < len(members):
         rows = [{"tenant": tenant, "lane": lane.value, "member": member, "finish": 0.0} for member in members]
@@ -178,7 +179,7 @@ def _lock(session: Session, tenant: str, lane: Lane, members: list[str]) -> Mapp
 
 
 def _weights(session: Session, tenant: str, members: list[str]) -> Mapping[str, float]:
-    found = select(Allowance.member, Allowance.weight).where(Allowance.tenant == tenant, Allowance.member.in_(members))
+    found = select(Allowance.member, Allowance.weight).where(Allowance.tenant == tenant, among(Allowance.member, members))
     return {row[0]: row[1] for row in session.execute(found)}
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import text
 
 from factory.db import Database
-from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.jobs.find_assets import known_keys
 from factory.logs import get_logger
@@ -19,6 +18,13 @@ from factory.storage.naming import parse_object_key
 
 log = get_logger(__name__)
 PAGE = 500
+LAST_SEQ = 2**31 - 1  # of the column; a stranger's file may have any number
+# Four arrays, as in `among`: an IN of tuples is a statement of its own for each count of keys.
+ATTEMPTS = text("""
+SELECT tenant, project, day, seq, attempt, status FROM jobs JOIN
+  unnest(CAST(:tenants AS text[]), CAST(:projects AS text[]), CAST(:days AS date[]), CAST(:seqs AS integer[]))
+  AS asked (tenant, project, day, seq) USING (tenant, project, day, seq)
+""")
 OWNERS = "factory-owners.txt/"  # a dot, so that it can be no tenant's folder
 
 
@@ -57,11 +63,10 @@ def _other_owners(db: Database, storage: Storage) -> list[str]:
 def _orphans_of_jobs(db: Database, page: Iterable[StoredObject]) -> set[str]:
     """The keys that were given to an attempt of a job of ours, without those of attempts that still run."""
     named = {item.key: parts for item in page if (parts := parse_object_key(item.key))}
-    columns = Job.tenant, Job.project, Job.day, Job.seq
+    asked = {parts[:4] for parts in named.values() if parts[3] <= LAST_SEQ}
+    columns = {name: [parts[n] for parts in asked] for n, name in enumerate(("tenants", "projects", "days", "seqs"))}
     with db.transaction() as session:
-        rows = session.execute(
-            select(*columns, Job.attempt, Job.status).where(tuple_(*columns).in_({parts[:4] for parts in named.values()}))
-        ).all()
+        rows = session.execute(ATTEMPTS, columns).all()
     last = {tuple(row[:4]): (row.attempt, row.status == JobStatus.RUNNING.value) for row in rows}
     orphans = set()
     for key, parts in named.items():

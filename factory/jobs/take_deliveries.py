@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, true, update
 
-from factory.db import Database
+from factory.db import Database, among
 from factory.domain.webhook import WebhookDelivery, WebhookEndpoint
 from factory.jobs.webhook_endpoints import live_secrets
 
@@ -49,14 +49,14 @@ def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH, busy: C
     )
     # In no order among endpoints: the first by any order would be first each time.
     picked = select(due.c.id).select_from(WebhookEndpoint).join(due, true())
-    picked = picked.where(WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.id.not_in(busy))
+    picked = picked.where(WebhookEndpoint.disabled_at.is_(None), ~among(WebhookEndpoint.id, busy))
     with db.transaction() as session:
         chosen = session.scalars(picked.order_by(func.random()).limit(limit)).all()
         if not chosen:
             return []
         rows = session.execute(
             update(WebhookDelivery)
-            .where(WebhookDelivery.id.in_(chosen))
+            .where(among(WebhookDelivery.id, chosen))
             .values(due_at=now + LEASE, attempts=WebhookDelivery.attempts + 1)
             .returning(
                 WebhookDelivery.id,
@@ -68,7 +68,7 @@ def take_deliveries(db: Database, *, limit: int, of_each: int = OF_EACH, busy: C
             .execution_options(synchronize_session=False)
         ).all()
         moment = session.execute(select(now)).scalar_one()
-        wanted = select(WebhookEndpoint).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}))
+        wanted = select(WebhookEndpoint).where(among(WebhookEndpoint.id, {row.endpoint_id for row in rows}))
         endpoints = {endpoint.id: endpoint for endpoint in session.scalars(wanted)}
     return [_taken(row, endpoints[row.endpoint_id], moment) for row in rows]
 

@@ -20,6 +20,7 @@ from factory.settings import load_settings
 from factory.storage.naming import object_key
 from tests.integration.canceling import cancel_job
 from tests.integration.queue.plant import ACTOR, TENANT, Plant
+from tests.integration.statements import texts_sent
 
 NOW = timedelta(0)
 
@@ -100,6 +101,7 @@ def test_what_is_no_file_of_our_jobs_stays(plant: Plant) -> None:
         "acme/default/logo.png",
         object_key("somebody", project, day, claim.seq, 1),
         object_key(TENANT, project, day, claim.seq + 99, 1),
+        object_key(TENANT, project, day, 10**12, 1),
         key_of(claim, 2),
     }
     for key in strangers:
@@ -107,6 +109,18 @@ def test_what_is_no_file_of_our_jobs_stays(plant: Plant) -> None:
     time.sleep(0.05)
     assert sweep_objects(plant.db, build_storage(plant.settings), older_than=NOW) == 1
     assert keys(plant) == strangers
+
+
+def test_more_files_are_no_other_statements(plant: Plant) -> None:
+    storage, sent = build_storage(plant.settings), []
+    for more in (0, 1, 4):
+        for _ in range(more):
+            orphan(plant)
+        time.sleep(0.05)
+        with texts_sent(plant.db) as texts:
+            assert sweep_objects(plant.db, storage, older_than=NOW) == more
+        sent.append(texts)
+    assert sent[0] == sent[1] == sent[2]
 
 
 def test_two_factories_on_one_storage_never_delete_each_others_files(build_plant, plant: Plant) -> None:

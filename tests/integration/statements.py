@@ -1,0 +1,26 @@
+"""What a block sends to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from factory.db import Database
+
+
+@contextmanager
+def texts_sent(db: Database) -> Iterator[list[str]]:
+    """One text for each time that one was sent. The server parses, plans and keeps each text that differs, and so does SQLAlchemy."""
+    sent: list[str] = []
+
+    def note(*seen: Any) -> None:
+        sent.append(seen[2])
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
