@@ -75,7 +75,10 @@ async def post_batch(
             ring(int(answer.body["counts"]["queued"]))
         return answer
 
-    return await reply(request, await run_in_threadpool(order), lambda name: _look(db, caller, links, name), patience)
+    answer = await reply(request, await run_in_threadpool(order), lambda name: _look(db, caller, links, name), patience)
+    if later:
+        answer.headers.append("Preference-Applied", "respond-async")
+    return answer
 
 
 def _look(db: Database, caller: Caller, links: Links, name: str) -> Look:

@@ -16,6 +16,7 @@ from factory.db import Database
 from factory.domain.asset import Asset
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
+from factory.errors import Conflict
 from factory.jobs.archive import archive
 from factory.jobs.find_batches import batch_row
 from factory.jobs.manifest import COLUMNS, manifest_rows
@@ -60,8 +61,12 @@ Link = Callable[[Asset], str]
 
 
 def _batch(db: Database, caller: Caller, name: str) -> Batch:
+    """Raises Conflict while its rows are not read: a list of none would say that there are none."""
     with db.transaction() as session:
-        return batch_row(session, tenant=caller.tenant, name=name)
+        batch = batch_row(session, tenant=caller.tenant, name=name)
+    if batch.unread:
+        raise Conflict(f"the rows of batch {name[:80]!r} are being read; ask again in a few seconds", code="batch_unread")
+    return batch
 
 
 def _link(links: Links, seconds: int | None) -> Link:

@@ -90,4 +90,6 @@ def present_batch(db: Database, links: Links, external_id: str, once: Once) -> A
         found = find_own_batch(db, tenant=once.tenant, external_id=external_id)
     except NotFound:
         return None
+    if found.batch.problem is not None:
+        return None  # nothing was ordered under this name: it may be sent again, repaired
     return same_order(external_id, found.batch.request_sha256, once, lambda: represent.batch(found, links))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from factory.api import represent
 from factory.api.links import Links
 from factory.api.once import Once, order_once
 from factory.api.order_batch import present_batch
+from factory.api.prefer import preferences
 from factory.api.rate_limits import limit_headers
 from factory.db import Database
 from factory.domain.caller import Caller
@@ -26,15 +26,13 @@ from factory.jobs.find_batches import batch_in
 from factory.jobs.receive_order import OrderFile, receive_order
 from factory.jobs.require_room import room_left
 
-RESPOND_ASYNC = re.compile(r"(?:^|[,;])\s*respond-async\s*(?:$|[,;])", re.IGNORECASE)
-
 
 async def _later(
     prefer: Annotated[
-        str | None, Header(description="`respond-async` (RFC 7240): answer when the file is safe; its rows are read afterwards")
+        list[str] | None, Header(description="`respond-async` (RFC 7240): answer when the file is safe; its rows are read afterwards")
     ] = None,
 ) -> bool:
-    return RESPOND_ASYNC.search(prefer or "") is not None
+    return "respond-async" in preferences(prefer or [])
 
 
 Later = Annotated[bool, Depends(_later)]
@@ -51,21 +49,24 @@ def receive_batch(
 ) -> Answer:
     """What stands beside the file is checked now. Raises Invalid, QueueFull."""
     head = read_head(address, upload.head)
-    sent = OrderFile(upload.file, upload.kind, upload.sha256, address, upload.head)
 
     def existing() -> Answer | None:
         return present_batch(db, links, head.external_id, once) if head.external_id else None
 
     def act(session: Session, now: ColumnElement[Any]) -> Answer:
         how: dict[str, Any] = {"request_sha256": once.request_sha256, "max_queued": most}
+        said = {**upload.head, **({"template": template} if template else {})}
+        sent = OrderFile(upload.file, upload.kind, upload.sha256, address, said)
         batch_id = receive_order(session, now, caller, head.as_order(), sent, **how)
         room = room_left(session, tenant=caller.tenant, user=head.user or "", default=most)
         found = batch_in(session, tenant=caller.tenant, name=str(batch_id), now=now)
-        headers = limit_headers(limit=room.limit, room=room.left) | {"Preference-Applied": "respond-async"}
-        return Answer(202, represent.batch(found, links), headers=headers)
+        return Answer(202, represent.batch(found, links), headers=limit_headers(limit=room.limit, room=room.left))
+
+    template: str | None = None
 
     def prepare() -> tuple[str | None, Act]:
-        check_names(db, caller, admission, head)
+        nonlocal template
+        template = check_names(db, caller, admission, head)
         return f"batch:{head.external_id}" if head.external_id else None, act
 
     most = admission().limits.max_queued

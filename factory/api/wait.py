@@ -11,18 +11,20 @@ import anyio
 from fastapi import Depends, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from factory.api.prefer import preferences
+
 LONGEST = 60.0
 FIRST_PAUSE, LAST_PAUSE = 0.1, 0.5
-WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])")
+SECONDS = re.compile(r"[0-9]{1,9}")
 Seen = TypeVar("Seen")
 
 
 async def _patience(
-    prefer: Annotated[str | None, Header(description="`wait=N`: answer when the work is done, after N seconds at the latest")] = None,
+    prefer: Annotated[list[str] | None, Header(description="`wait=N`: answer when the work is done, after N seconds at the latest")] = None,
     wait: Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="the same; at most 60")] = None,
 ) -> float:
-    match = WAIT.search(prefer or "")
-    asked = wait if wait is not None else float(match[1]) if match else 0.0
+    said = preferences(prefer or []).get("wait", "")
+    asked = wait if wait is not None else float(said) if SECONDS.fullmatch(said) else 0.0
     return min(asked, LONGEST)
 
 

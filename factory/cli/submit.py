@@ -122,6 +122,8 @@ def _order_file(
 
 
 def _complain_of_refusals(batch: dict[str, Any]) -> None:
+    if problem := batch.get("problem"):
+        raise Failed(f"batch {batch['id']} could not be ordered: {problem['detail']} [{problem['code']}]")
     if refused := batch["rows_refused"]:
         said = "1 row was" if refused == 1 else f"{refused} rows were"
         raise Failed(f"{said} refused, what else there is was ordered; `GET /api/v1/batches/{batch['id']}` says why, row by row")
@@ -165,4 +167,5 @@ def _say_what_was_taken(batch: dict[str, Any], *, fresh: bool) -> None:
     done = f"{count(batch['rows_accepted'], 'row')} ordered{reused}, {batch['rows_refused']} refused"
     typer.echo(done, err=True) if fresh else _say_that_it_was_there(batch)
     _say_if_late(batch)
-    show_refused(batch.get("row_errors") or [])
+    of_rows = [error for error in (batch.get("problem") or {}).get("errors", []) if "row" in error]
+    show_refused(batch.get("row_errors") or of_rows)

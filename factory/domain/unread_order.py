@@ -15,7 +15,7 @@ from factory.domain.row import Row
 class UnreadOrder(Row):
     """`address` and `form` are what the order says of itself beside its file; `kind` is json, ndjson, csv or xlsx.
 
-    Who reads it holds it until `held_until` under `token`; `attempts` counts readers that never came back.
+    `priority` is what somebody gave the order meanwhile. Who reads it holds it until `held_until` under `token`; `attempts` counts readers that never came back.
     """
 
     __tablename__ = "unread_orders"
@@ -30,6 +30,7 @@ class UnreadOrder(Row):
     bytes: Mapped[int] = mapped_column(BigInteger)
     address: Mapped[dict[str, Any]]
     form: Mapped[dict[str, Any]]
+    priority: Mapped[str | None]
     attempts: Mapped[int]
     token: Mapped[uuid.UUID | None]
     held_until: Mapped[datetime]

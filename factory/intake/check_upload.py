@@ -64,10 +64,12 @@ def check_upload(
         head, sent = said_late, sent_late
 
 
-def check_names(db: Database, caller: Caller, admission: Callable[[], Admission], head: BatchHead) -> None:
-    """Of a head whose rows are read later: are its template and its mapping there? Raises Invalid."""
-    _template(replace(admission(), templates=template_finder(db, caller, keep=False)), head)
+def check_names(db: Database, caller: Caller, admission: Callable[[], Admission], head: BatchHead) -> str | None:
+    """Of a head whose rows are read later: are its template and its mapping there? Returns the version of the template that is meant now,
+    so that it is meant then too; a newer one of the market is another matter. Raises Invalid."""
     _mapping(db, caller, head)
+    version = _template(replace(admission(), templates=template_finder(db, caller, keep=False)), head)
+    return version.reference if version and version.version else head.template
 
 
 def _for_rows(head: BatchHead, sent: dict[str, Any]) -> tuple[Any, ...]:

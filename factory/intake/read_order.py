@@ -13,27 +13,26 @@ from sqlalchemy.exc import IntegrityError
 
 from factory.db import Database
 from factory.domain.batch import Batch
-from factory.domain.expiry import expiry
 from factory.domain.status import Priority
 from factory.errors import Capacity, Invalid, LeaseLost, QueueFull, Transient
-from factory.intake.batch_head import read_head
 from factory.intake.check_upload import CheckedUpload, check_upload
 from factory.intake.columns import Reading
 from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
-from factory.jobs.batch_order import BatchOrder
 from factory.jobs.column_mappings import save_mapping
+from factory.jobs.find_batches import find_own_batch
+from factory.jobs.require_room import require_room
 from factory.jobs.submit_batch import submit_batch
 from factory.jobs.unread_orders import (
-    LOST,
     MOST_ATTEMPTS,
+    ReceivedBatch,
     TakenOrder,
-    as_problem,
-    held_batch,
+    back_off,
     keep_hold,
     parts_of,
     put_back,
     refuse_order,
+    take_batch,
     take_unread,
 )
 from factory.logs import get_logger
@@ -41,7 +40,6 @@ from factory.logs import get_logger
 IN_MEMORY = 2 * 1024 * 1024
 RENEW_SECONDS = 10.0
 ROWS_BETWEEN_LOOKS = 256
-SOON = 5.0
 log = get_logger(__name__)
 
 
@@ -62,31 +60,44 @@ class _HeldUpload(Upload):
 def read_next_order(db: Database, admission: Callable[[], Admission]) -> int | None:
     """Read the oldest order that waits for it; returns how many rows were ordered, None when there is nothing to read.
 
-    Raises Transient, after which the order waits to be read again.
+    Raises Transient; the order waits to be read again then.
     """
     taken = take_unread(db)
     if taken is None:
         return None
-    if taken.attempts > MOST_ATTEMPTS:
-        refuse_order(db, taken, LOST)
-        return 0
     try:
+        return _read(db, taken, admission)
+    except LeaseLost:  # canceled meanwhile, paused, moved, or with another reader
+        put_back(db, taken, seconds=0)
+    except QueueFull as full:
+        put_back(db, taken, seconds=full.detail["retry_after"])
+    except (Transient, Capacity):
+        back_off(db, taken)
+        raise
+    return 0
+
+
+def _read(db: Database, taken: TakenOrder, admission: Callable[[], Admission]) -> int:
+    try:
+        _limit_attempts(taken)
+        with db.transaction() as session:  # before a minute is spent on what has no place
+            require_room(session, db.now(), tenant=taken.caller.tenant, default=admission().limits.max_queued)
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
             for part in parts_of(db, taken):
                 file.write(part)
             upload = _HeldUpload(file, taken.kind, taken.sha256, dict(taken.form), keep=_keeper(db, taken))
             return _order(db, taken, check_upload(db, taken.caller, admission, upload, taken.address), upload)
-    except LeaseLost:  # canceled meanwhile, paused, or with another reader
-        return 0
-    except QueueFull as full:
-        put_back(db, taken, seconds=full.detail["retry_after"])
-        return 0
-    except Invalid as fault:
-        refuse_order(db, taken, as_problem(fault))
-        return 0
-    except (Transient, Capacity):
-        put_back(db, taken, seconds=SOON)
+    except QueueFull:
         raise
+    except Invalid as fault:
+        refuse_order(db, taken, fault)
+        return 0
+
+
+def _limit_attempts(taken: TakenOrder) -> None:
+    if taken.attempts > MOST_ATTEMPTS:
+        message = f"{MOST_ATTEMPTS} times this order could not be read to its end; send it again in smaller files"
+        raise Invalid(message, code="order_unreadable")
 
 
 def _keeper(db: Database, taken: TakenOrder) -> Callable[[], None]:
@@ -103,30 +114,28 @@ def _keeper(db: Database, taken: TakenOrder) -> Callable[[], None]:
 
 
 def _order(db: Database, taken: TakenOrder, checked: CheckedUpload, upload: Upload) -> int:
-    now = db.now()
+    order, now = checked.head.as_order(), db.now()
+    order = replace(
+        order, template=taken.template or order.template, priority=Priority(taken.priority) if taken.priority else order.priority
+    )
+    limits: dict[str, Any] = {"request_sha256": taken.request_sha256, "max_queued": checked.max_queued}
+    locked: list[Batch] = []
+    received = ReceivedBatch(taken.batch_id, taken.ordered_at, lambda session: locked.append(take_batch(session, taken)))
     try:
         with db.transaction() as session:
-            batch = held_batch(session, taken)
-            if batch is None:
-                raise LeaseLost
-            order, hash_of = _as_received(checked, batch, taken), batch.request_sha256
-            limits: dict[str, Any] = {"request_sha256": hash_of, "max_queued": checked.max_queued}
-            submit_batch(session, now, taken.caller, order, checked.prepared, received=batch, **limits)
-            batch.warnings = upload.warnings
+            submit_batch(session, now, taken.caller, order, checked.prepared, received=received, **limits)
+            locked[0].warnings = upload.warnings
             if checked.head.remember is not None:
                 save_mapping(session, now, tenant=taken.caller.tenant, name=checked.head.remember, columns=checked.mapping)
-            return batch.rows_accepted
+            return locked[0].rows_accepted
     except IntegrityError as fault:
         if getattr(getattr(fault.orig, "diag", None), "table_name", None) != Batch.__tablename__:
             raise Transient("a row of the same name was ordered at the same moment") from fault  # read again, it says so
-        name = checked.head.external_id
-        raise Invalid(f"external_id {name!r} belongs to another order; choose a new id", code="external_id_reused") from fault
+        raise _name_taken(db, taken, checked.head.external_id or "") from fault
 
 
-def _as_received(checked: CheckedUpload, batch: Batch, taken: TakenOrder) -> BatchOrder:
-    """What counts from the order counts from when it was taken; and a priority that somebody gave it meanwhile stays."""
-    order = checked.head.as_order()
-    if order.expires_in is not None:
-        order = replace(order, expires_at=expiry(batch.created_at, None, order.expires_in), expires_in=None)
-    said = read_head(taken.address, taken.form).priority or Priority.BULK
-    return order if batch.priority == said else replace(order, priority=Priority(batch.priority))
+def _name_taken(db: Database, taken: TakenOrder, name: str) -> Invalid:
+    holder = find_own_batch(db, tenant=taken.caller.tenant, external_id=name).batch
+    if holder.request_sha256 == taken.request_sha256:
+        return Invalid(f"this same order was taken before, as batch {holder.id}; nothing of it is missing", code="already_ordered")
+    return Invalid(f"external_id {name!r} belongs to batch {holder.id}, another order; choose a new id", code="external_id_reused")

@@ -32,9 +32,9 @@ Wanted = tuple[str | None, str | None, str, int]  # priority, user, checkpoint, 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a job belongs. `moment` is the database's time of the order; the rest holds for rows that do not say it themselves.
+    """Where a job belongs. `moment` is the database's time now; the rest holds for rows that do not say it themselves.
 
-    `catalogue`: every row has a cell, also one that names no slot, locale or candidate.
+    What counts from the order counts from `ordered_at`, where that was before. `catalogue`: every row has a cell, also one that names no slot, locale or candidate.
     """
 
     moment: datetime
@@ -45,6 +45,7 @@ class Placement:
     deadline: datetime | None = None
     expires_at: datetime | None = None
     catalogue: bool = False
+    ordered_at: datetime | None = None
 
     @cached_property
     def day(self) -> date:
@@ -134,11 +135,15 @@ def job_columns(
         "lost_leases": 0,
         "failures": 0,
         "not_before": not_before,
-        "expires_at": moment + timedelta(seconds=expires_in) if expires_in else _moment(ordered["expires_at"]) or placement.expires_at,
+        "expires_at": _end(placement, expires_in) or _moment(ordered["expires_at"]) or placement.expires_at,
         "deadline": _moment(ordered["deadline"]) or placement.deadline,
         "created_at": moment,
         "finished_at": moment if columns["status"] == JobStatus.REJECTED.value else None,
     }
+
+
+def _end(placement: Placement, expires_in: int | None) -> datetime | None:
+    return (placement.ordered_at or placement.moment) + timedelta(seconds=expires_in) if expires_in else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -62,6 +62,8 @@ def pause_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor)
     is_open = select(Job.id).where(Job.batch_id == batch_id, Job.status.in_(OPEN)).exists()
     mine = [Batch.tenant == tenant, Batch.id == batch_id, Batch.ended_at.is_(None), Batch.paused_at.is_(None), or_(is_open, Batch.unread)]
     with db.transaction() as session:
+        # Before the next statement looks: a reader that gives the batch its rows is through then, and they are seen.
+        session.execute(select(Batch.id).where(*mine[:2]).with_for_update(key_share=True))
         if session.scalars(
             update(Batch).where(*mine).values(paused_at=now).returning(Batch.id).execution_options(synchronize_session=False)
         ).first():

@@ -21,6 +21,7 @@ from factory.jobs.batch_order import BatchOrder
 from factory.jobs.check_times import check_times
 from factory.jobs.log_event import log_event
 from factory.jobs.require_room import require_room
+from factory.jobs.unread_orders import free_name
 
 PART = 256 * 1024
 MOST_UNREAD = 32  # of one tenant: files of a hundred megabytes must not pile up
@@ -54,6 +55,7 @@ def receive_order(
     moment = session.execute(select(now)).scalar_one()
     check_times(order, moment)
     expiry(moment, order.expires_at, order.expires_in)
+    free_name(session, tenant=caller.tenant, external_id=order.external_id)
     batch = order.as_row(caller, new_id(), moment, request_sha256=request_sha256)
     batch.unread = True
     session.add(batch)

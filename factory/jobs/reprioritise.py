@@ -15,6 +15,7 @@ from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.queue_mark import QueueMark
 from factory.domain.status import JobStatus, Priority
+from factory.domain.unread_order import UnreadOrder
 from factory.jobs.chunks import JOBS, After, change_rows, in_chunks, next_rows
 from factory.jobs.enter_queue import announce
 from factory.jobs.log_event import log_event
@@ -37,6 +38,8 @@ def reprioritise_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, priori
         batch = session.scalars(select(Batch).where(*mine, Batch.ended_at.is_(None)).with_for_update(key_share=True)).first()
         if batch is None:
             return 0
+        if batch.unread:
+            session.execute(update(UnreadOrder).where(UnreadOrder.batch_id == batch_id).values(priority=priority.value))
         if batch.priority != priority or _groups(session, [JOBS.c.batch_id == batch_id], priority):
             detail = {"was": batch.priority, "priority": priority.value}
             _log(session, now, tenant, actor, batch_id, detail)

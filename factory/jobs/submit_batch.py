@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from factory.db import copy_rows, text_array
 from factory.domain.audit_event import AuditAction, AuditEvent
-from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.expiry import expiry
 from factory.domain.job import Job
@@ -33,6 +32,7 @@ from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.settle_twins import settle_twins
 from factory.jobs.shares import MEMBERS, Demand, Tag, Tags, count_kinds, places
 from factory.jobs.taken_ids import already_ordered, nothing_new, taken_ids
+from factory.jobs.unread_orders import ReceivedBatch, free_name
 
 JSON_COLUMNS = frozenset({"requested", "spec", "warnings", "error", "customer_metadata"})
 
@@ -46,10 +46,10 @@ def submit_batch(
     *,
     request_sha256: str,
     max_queued: int = DEFAULT_MAX_QUEUED,
-    received: Batch | None = None,
+    received: ReceivedBatch | None = None,
 ) -> uuid.UUID:
     """Write the batch, its jobs and their events in the caller's transaction; returns the batch id. A batch that was `received` before
-    its rows were read gets them now.
+    its rows were read gets them now; its row is locked last, so that it can be steered while they are written.
 
     Rows whose external id is taken by an earlier order are refused, like any other row that cannot be accepted; so are the last ones
     if the queue has no room for all (`prepared.next_row`). Raises QueueFull when it has room for none, Invalid if its end has passed or
@@ -65,25 +65,32 @@ def submit_batch(
     if twins and accepted <= SHORT_ORDER:
         lock_twins(session, caller.tenant)  # a short order keeps its numbers and shares locked: it waits before it has them
     batch_id = received.id if received else new_id()
-    placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order)
+    placement = _placement(batch_id, session.execute(select(now)).scalar_one(), order, received)
     for name, number in taken.items():
         prepared.refuse(number, [already_ordered(number, name)])
-    row = order.as_row(caller, batch_id, received.created_at if received else placement.moment, request_sha256=request_sha256)
+    free_name(session, tenant=caller.tenant, external_id=order.external_id)
+    row = order.as_row(caller, batch_id, placement.ordered_at or placement.moment, request_sha256=request_sha256)
     row.rows_accepted, row.rows_refused, row.row_errors, row.next_row = accepted, prepared.refused, prepared.errors, prepared.next_row
-    session.merge(row)
-    session.flush()
+    if received is None:
+        session.add(row)
+        session.flush()
     demand = _demand(prepared, taken, order, placement)
     with (
         numbers(session, caller, placement, accepted) as first,
         places(session, caller.tenant, demand, long=accepted > SHORT_ORDER) as tags,
     ):
         _write(session, now, caller, _rows(prepared, taken, caller, placement, order, tags, first), placement)
+    if received is not None:
+        received.take(session)
+        session.merge(row)
+        session.flush()
     _finish(session, now, caller, batch_id, {"accepted": accepted, "refused": prepared.refused}, twins=twins)
     return batch_id
 
 
-def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder) -> Placement:
-    check_times(order, moment)
+def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder, received: ReceivedBatch | None) -> Placement:
+    ordered_at = received.ordered_at if received else None
+    check_times(order, ordered_at or moment)
     return Placement(
         moment,
         order.project,
@@ -91,8 +98,9 @@ def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder) -> Plac
         priority=order.priority or Priority.BULK,
         not_before=order.not_before,
         deadline=order.deadline,
-        expires_at=expiry(moment, order.expires_at, order.expires_in),
+        expires_at=expiry(ordered_at or moment, order.expires_at, order.expires_in),
         catalogue=order.catalogue is not None,
+        ordered_at=ordered_at,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -14,21 +14,18 @@ from sqlalchemy.orm import Session
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
+from factory.domain.idempotency_key import IdempotencyKey
 from factory.domain.unread_order import UnreadOrder, UnreadPart
-from factory.errors import Invalid
+from factory.errors import Invalid, LeaseLost
 
 HOLD = timedelta(seconds=60)
-MOST_ATTEMPTS = 5
-LOST = {
-    "code": "order_unreadable",
-    "detail": f"{MOST_ATTEMPTS} readers of this order vanished, one after another; send it again in smaller files",
-    "errors": [],
-}
+MOST_ATTEMPTS = 8
+BACK_OFF = 5.0  # seconds, doubled each time: ten minutes in all, more than a database takes to come back
 
 
 @dataclass(frozen=True)
 class TakenOrder:
-    """What a reader needs to know of the order in its hands."""
+    """What a reader needs to know of the order in its hands. `template` and the others are what the batch's row says."""
 
     batch_id: uuid.UUID
     token: uuid.UUID
@@ -37,16 +34,30 @@ class TakenOrder:
     sha256: str
     address: dict[str, Any]
     form: dict[str, Any]
+    priority: str | None
     attempts: int
+    template: str | None
+    request_sha256: str
+    ordered_at: datetime
+
+
+@dataclass(frozen=True)
+class ReceivedBatch:
+    """A batch that was there before its rows. `take` locks it and strikes it off the list; raises LeaseLost when it is another's to write."""
+
+    id: uuid.UUID
+    ordered_at: datetime
+    take: Callable[[Session], None]
 
 
 def take_unread(db: Database) -> TakenOrder | None:
-    """The oldest order that nobody reads, of those that are not paused; None when there is none."""
+    """The oldest order that nobody reads, of those that are not paused; None when there is none. What was put back stands behind those
+    that came meanwhile: an order that finds no room must not hold up the others."""
     free = (
         select(UnreadOrder.batch_id)
         .join(Batch, Batch.id == UnreadOrder.batch_id)
         .where(UnreadOrder.held_until <= db.now(), Batch.paused_at.is_(None))
-        .order_by(UnreadOrder.batch_id)
+        .order_by(UnreadOrder.held_until, UnreadOrder.batch_id)
         .limit(1)
         .with_for_update(of=UnreadOrder, skip_locked=True)
     )
@@ -57,9 +68,21 @@ def take_unread(db: Database) -> TakenOrder | None:
         row = session.scalars(taken.returning(UnreadOrder).execution_options(synchronize_session=False)).one_or_none()
         if row is None:
             return None
-        key_id = session.scalar(select(Batch.key_id).where(Batch.id == row.batch_id))
-    caller = Caller(row.tenant, row.caller, key_id, network=row.network)
-    return TakenOrder(row.batch_id, token, caller, row.kind, row.sha256, row.address, row.form, row.attempts)
+        batch = session.get_one(Batch, row.batch_id)
+    return TakenOrder(
+        row.batch_id,
+        token,
+        Caller(row.tenant, row.caller, batch.key_id, network=row.network),
+        row.kind,
+        row.sha256,
+        row.address,
+        row.form,
+        row.priority,
+        row.attempts,
+        batch.template,
+        batch.request_sha256,
+        batch.created_at,
+    )
 
 
 def parts_of(db: Database, taken: TakenOrder) -> Iterator[bytes]:
@@ -75,37 +98,49 @@ def parts_of(db: Database, taken: TakenOrder) -> Iterator[bytes]:
 
 
 def keep_hold(db: Database, taken: TakenOrder) -> bool:
-    """False when the order is no longer this reader's: it was canceled, or another one has it."""
+    """False when the order is no longer this reader's: it was canceled or paused, or another one has it."""
+    goes_on = select(Batch.id).where(Batch.id == taken.batch_id, Batch.paused_at.is_(None)).exists()
     with db.transaction() as session:
-        kept = update(UnreadOrder).where(*_mine(taken)).values(held_until=db.now() + HOLD).returning(UnreadOrder.batch_id)
+        kept = update(UnreadOrder).where(*_mine(taken), goes_on).values(held_until=db.now() + HOLD).returning(UnreadOrder.batch_id)
         return session.scalar(kept.execution_options(synchronize_session=False)) is not None
 
 
-def held_batch(session: Session, taken: TakenOrder) -> Batch | None:
-    """Its row, locked to the end of the transaction, and the order struck off the list; None when it is no longer this reader's to write."""
-    batch = session.scalars(select(Batch).where(Batch.id == taken.batch_id).with_for_update()).one()
-    if batch.paused_at is not None:
-        return None
-    gone = delete(UnreadOrder).where(*_mine(taken)).returning(UnreadOrder.batch_id)
-    return batch if session.scalar(gone.execution_options(synchronize_session=False)) else None
+def take_batch(session: Session, taken: TakenOrder) -> Batch:
+    """Its row, locked to the end of the transaction, and the order struck off the list. Raises LeaseLost when it is no longer this
+    reader's to write, or not as it was: paused, or of another priority."""
+    batch = session.scalars(
+        select(Batch).where(Batch.id == taken.batch_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    gone = delete(UnreadOrder).where(*_mine(taken)).returning(UnreadOrder.priority)
+    left = session.execute(gone.execution_options(synchronize_session=False)).one_or_none()
+    if left is None or batch.paused_at is not None or left.priority != taken.priority:
+        raise LeaseLost
+    return batch
 
 
 def put_back(db: Database, taken: TakenOrder, *, seconds: float) -> None:
-    """To be read again, later: this reader did not vanish."""
+    """To be read again, later: this reader did not vanish. Of an order that it has lost nothing changes."""
     again = {"token": None, "held_until": db.now() + timedelta(seconds=seconds), "attempts": UnreadOrder.attempts - 1}
     with db.transaction() as session:
         session.execute(update(UnreadOrder).where(*_mine(taken)).values(**again).execution_options(synchronize_session=False))
 
 
-def refuse_order(db: Database, taken: TakenOrder, problem: dict[str, Any]) -> None:
-    """It can never be read: the batch fails with `problem`, as it would have been answered at the door."""
+def back_off(db: Database, taken: TakenOrder) -> None:
+    """To be read again, after twice as long as before: what broke may have been its fault."""
+    wait = timedelta(seconds=BACK_OFF * 2**taken.attempts)
     with db.transaction() as session:
-        if batch := held_batch(session, taken):
-            batch.unread, batch.problem = False, problem
+        again = update(UnreadOrder).where(*_mine(taken)).values(token=None, held_until=db.now() + wait)
+        session.execute(again.execution_options(synchronize_session=False))
 
 
-def as_problem(fault: Invalid) -> dict[str, Any]:
-    return {"code": fault.code, "detail": str(fault), "errors": [problem.as_dict() for problem in fault.problems]}
+def refuse_order(db: Database, taken: TakenOrder, fault: Invalid) -> None:
+    """It can never be read: the batch fails with what the door would have answered. Its name is free for a repaired one (`free_name`)."""
+    problem = {"code": fault.code, "detail": str(fault), "errors": [problem.as_dict() for problem in fault.problems]}
+    with db.transaction() as session:
+        batch = take_batch(session, taken)
+        batch.unread, batch.problem, batch.warnings = False, problem, fault.detail.get("warnings", [])
+        stored = [IdempotencyKey.tenant == batch.tenant, IdempotencyKey.key == f"batch:{batch.external_id}"]
+        session.execute(delete(IdempotencyKey).where(*stored))
 
 
 def forget_unread(session: Session, *, tenant: str, batch_id: uuid.UUID) -> bool:
@@ -118,6 +153,13 @@ def forget_unread(session: Session, *, tenant: str, batch_id: uuid.UUID) -> bool
         return False
     session.execute(delete(UnreadOrder).where(UnreadOrder.batch_id == batch_id).execution_options(synchronize_session=False))
     return True
+
+
+def free_name(session: Session, *, tenant: str, external_id: str | None) -> None:
+    """An order that came to nothing before it was one keeps no name, as if the door had refused it."""
+    mine = [Batch.tenant == tenant, Batch.external_id == external_id, Batch.problem.is_not(None)]
+    if external_id is not None:
+        session.execute(update(Batch).where(*mine).values(external_id=None).execution_options(synchronize_session=False))
 
 
 def _mine(taken: TakenOrder) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -28,10 +29,12 @@ def admission() -> Callable[[], Admission]:
 
 @app.task(name="factory.orders.read")
 def read() -> dict[str, int]:
-    """When rung for, and every few seconds. On one machine only one at a time: a large order must not keep every child from upkeep."""
-    orders = rows = 0
-    with alone(load_settings().data_dir / "orders.lock") as is_alone:
-        while is_alone and (ordered := read_next_order(database(), admission())) is not None:
+    """A shift of it, when rung for and every few seconds. On one machine only one at a time: a large order must not keep every child from
+    upkeep."""
+    settings = load_settings()
+    ends, orders, rows = time.monotonic() + settings.shift_seconds, 0, 0
+    with alone(settings.data_dir / "orders.lock") as is_alone:
+        while is_alone and time.monotonic() < ends and (ordered := read_next_order(database(), admission())) is not None:
             BELL.ring_now(ordered)
             orders, rows = orders + 1, rows + ordered
     return {"orders": orders, "rows": rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -17,13 +18,14 @@ from sqlalchemy import create_engine, text
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.template_body import TemplateBody
-from factory.errors import DatabaseDown
+from factory.errors import DatabaseDown, LeaseLost
 from factory.intake import check_upload, read_order
 from factory.intake.read_order import read_next_order
+from factory.jobs import unread_orders
 from factory.jobs.end_batches import end_batches
 from factory.jobs.receive_order import MOST_UNREAD
 from factory.jobs.templates import save_template
-from factory.jobs.unread_orders import MOST_ATTEMPTS, held_batch, keep_hold, parts_of, put_back, take_unread
+from factory.jobs.unread_orders import MOST_ATTEMPTS, keep_hold, parts_of, put_back, take_batch, take_unread
 from tests.workbooks import workbook
 
 BATCHES = "/api/v1/batches"
@@ -220,6 +222,7 @@ def test_a_name_in_the_body_that_another_order_has_is_told_when_it_is_read(clien
     assert now(client, first)["status"] == "queued"
     refused = now(client, second)
     assert (refused["status"], refused["problem"]["code"], refused["external_id"]) == ("failed", "external_id_reused", None)
+    assert first["id"] in refused["problem"]["detail"]
 
 
 def test_rows_that_were_ordered_before_are_refused_row_by_row(client, read):
@@ -287,8 +290,8 @@ def test_a_reader_that_vanished_is_followed_by_another_and_can_write_no_more(cli
     expire_holds(db)
     assert read() == [1]
     assert not keep_hold(db, lost)
-    with db.transaction() as session:
-        assert held_batch(session, lost) is None
+    with pytest.raises(LeaseLost), db.transaction() as session:
+        take_batch(session, lost)
     assert now(client, batch)["total"] == 1
 
 
@@ -302,7 +305,7 @@ def test_an_order_that_kills_every_reader_fails_in_the_end(client, db, read):
     assert (failed["status"], failed["problem"]["code"]) == ("failed", "order_unreadable")
 
 
-def test_a_reader_whose_database_fails_gives_it_back_unblamed(client, app, db, read, monkeypatch):
+def test_a_reader_whose_database_fails_tries_again_after_twice_as_long(client, app, db, read, monkeypatch):
     batch = send(client, ndjson(GOOD)).json()
 
     def down(*_: Any) -> Any:
@@ -310,10 +313,14 @@ def test_a_reader_whose_database_fails_gives_it_back_unblamed(client, app, db, r
 
     with monkeypatch.context() as broken:
         broken.setattr(read_order, "check_upload", down)
-        for _ in range(MOST_ATTEMPTS + 1):
+        waits = []
+        for _ in range(3):
             with pytest.raises(DatabaseDown):
                 read_next_order(db, app.state.admission)
+            with db.transaction() as session:
+                waits.append(session.execute(text("SELECT extract(epoch FROM held_until - now()) FROM unread_orders")).scalar_one())
             expire_holds(db)
+    assert [round(wait) for wait in waits] == [10, 20, 40]
     assert read() == [1]
     assert now(client, batch)["status"] == "queued"
 
@@ -398,3 +405,170 @@ def test_another_tenant_sees_nothing_of_it(client, client_of):
     for path in ("", "/jobs", "/events", "/manifest.csv"):
         assert stranger.get(batch["links"]["self"] + path).status_code == 404
     assert stranger.post(batch["links"]["self"] + "/cancel").status_code == 404
+
+
+def test_the_same_bytes_twice_with_their_name_inside_are_told_that_nothing_is_missing(client, read):
+    body = json.dumps({"external_id": "twice-the-same", "rows": [GOOD]}).encode()
+    first, second = (send(client, body, "application/json").json() for _ in range(2))
+    assert read() == [1, 0]
+    told = now(client, second)["problem"]
+    assert told["code"] == "already_ordered"
+    assert first["id"] in told["detail"]
+
+
+def test_what_failed_may_be_sent_again_repaired_under_its_name(client, read, db, tenant):
+    failed = send(client, ndjson(BAD), external_id="fix-me").json()
+    assert read() == [0]
+    assert client.get(f"{BATCHES}/fix-me").json()["id"] == failed["id"]
+    repaired = send(client, ndjson(GOOD), external_id="fix-me")
+    assert (repaired.status_code, repaired.json()["status"]) == (202, "reading")
+    assert read() == [1]
+    assert client.get(f"{BATCHES}/fix-me").json()["id"] == repaired.json()["id"]
+    assert now(client, failed)["external_id"] is None
+    again = client.post(BATCHES, params={"external_id": "fix-me-2"}, content=ndjson(BAD), headers={"Content-Type": "application/x-ndjson"})
+    assert again.status_code == 422
+    # Byte for byte the same, once the reason has passed.
+    body = json.dumps({"rows": [GOOD | {"prompt": None, "template": "later", "vars": {}}]}).encode()
+    lost = send(client, body, "application/json", external_id="too-early").json()
+    assert read() == [0]
+    save_template(db, Caller(tenant, "tests"), TemplateBody.model_validate({"name": "later", "title": "t", "prompt": "a cup"}))
+    same = send(client, body, "application/json", external_id="too-early").json()
+    assert same["id"] != lost["id"]
+    assert read() == [1]
+
+
+def test_the_template_is_that_of_the_moment_of_the_order(client, read, db, tenant):
+    caller = Caller(tenant, "tests")
+    save_template(db, caller, TemplateBody.model_validate({"name": "shelf", "title": "t", "prompt": "an old {x}", "variables": {"x": {}}}))
+    batch = send(client, ndjson({"vars": {"x": "cup"}}), template="shelf").json()
+    save_template(db, caller, TemplateBody.model_validate({"name": "shelf", "title": "t", "prompt": "a new {x}", "variables": {"x": {}}}))
+    assert read() == [1]
+    (job,) = client.get(batch["links"]["jobs"]).json()["data"]
+    assert (job["effective"]["prompt"], job["template"], now(client, batch)["template"]) == ("an old cup", "shelf@1", "shelf")
+
+
+def test_warnings_of_an_order_that_failed_are_kept(client, read):
+    table = "提示词,备注\n,x\n".encode("gbk")
+    at_once = client.post(BATCHES, content=table, headers={"Content-Type": "text/csv"}).json()
+    assert at_once["warnings"]
+    batch = send(client, table, "text/csv").json()
+    assert read() == [0]
+    assert now(client, batch)["warnings"] == at_once["warnings"]
+
+
+def test_a_full_tenant_holds_nobody_up(client, client_of, db, tenant, read, app, api_urls):
+    for _ in range(4):
+        send(client, ndjson(GOOD))
+    owner = create_engine(api_urls[0])
+    with owner.begin() as session:
+        session.execute(text("INSERT INTO allowances (tenant, member, weight, max_queued) VALUES (:tenant, '', 1, 0)"), {"tenant": tenant})
+    owner.dispose()
+    other = send(client_of("t-waits-behind"), ndjson(GOOD)).json()
+    assert [read_next_order(db, app.state.admission) for _ in range(6)] == [0, 0, 0, 0, 1, None]
+    assert now(client_of("t-waits-behind"), other)["total"] == 1
+
+
+def during_the_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Runs `act` once the rows are written and not committed."""
+    take = unread_orders.take_batch
+
+    def act_then_take(*given: Any) -> Any:
+        act()
+        return take(*given)
+
+    monkeypatch.setattr(read_order, "take_batch", act_then_take)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "pause"])
+def test_steered_while_its_rows_are_written_it_answers_at_once_and_nothing_is_ordered(verb, client, app, db, monkeypatch, read):
+    batch = send(client, ndjson(GOOD, GOOD)).json()
+    answers: list[Any] = []
+    with monkeypatch.context() as patched:
+        during_the_write(patched, lambda: answers.append(client.post(f"{batch['links']['self']}/{verb}")))
+        assert read_next_order(db, app.state.admission) == 0
+    status = "canceled" if verb == "cancel" else "paused"
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(200, status)]
+    assert (now(client, batch)["status"], now(client, batch)["total"]) == (status, 0)
+    client.post(batch["links"]["self"] + "/resume")
+    assert read() == ([] if verb == "cancel" else [2])
+
+
+def test_moved_while_its_rows_are_written_it_is_read_again(client, app, db, monkeypatch, read):
+    body = json.dumps({"priority": "standard", "rows": [GOOD]}).encode()
+    batch = send(client, body, "application/json").json()
+    with monkeypatch.context() as patched:
+        during_the_write(patched, lambda: client.post(batch["links"]["self"] + "/priority", json={"priority": "bulk"}))
+        assert read_next_order(db, app.state.admission) == 0
+    assert read() == [1]
+    (job,) = client.get(batch["links"]["jobs"]).json()["data"]
+    assert (now(client, batch)["priority"], job["priority"]) == ("bulk", "bulk")
+
+
+def test_a_pause_that_meets_the_commit_is_not_lost(client, db, tenant):
+    batch = send(client, ndjson(GOOD)).json()
+    taken = take_unread(db)
+    assert taken is not None
+    answers: list[Any] = []
+    sender = threading.Thread(target=lambda: answers.append(client.post(batch["links"]["self"] + "/pause").json()))
+    with db.transaction() as session:
+        row = take_batch(session, taken)
+        row.unread = False
+        session.flush()
+        sender.start()
+        time.sleep(0.5)
+        session.execute(
+            text("UPDATE batches SET paused_at = NULL WHERE id = :id"),
+            {"id": batch["id"]},
+        )
+        put_job(session, tenant, batch["id"])
+    sender.join(30)
+    assert answers[0]["status"] == "paused"
+
+
+def put_job(session: Any, tenant: str, batch: str) -> None:
+    """A waiting row of the batch, as a copy of any other."""
+    columns = [name for (name,) in session.execute(text("SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs'"))]
+    own = {"id": ":id", "tenant": ":tenant", "batch_id": ":batch", "external_id": "NULL", "status": "'queued'", "hold": "NULL"}
+    values = ", ".join(own.get(name, f'"{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    session.execute(
+        text(f"INSERT INTO jobs ({names}) SELECT {values} FROM jobs WHERE finished_at IS NULL LIMIT 1"),
+        {"id": uuid.uuid4(), "tenant": tenant, "batch": batch},
+    )
+
+
+def test_pauses_are_nobodys_vanishing(client, app, db, monkeypatch, read):
+    batch = send(client, ndjson(GOOD)).json()
+    for _ in range(MOST_ATTEMPTS + 2):
+        with monkeypatch.context() as patched:
+            during_the_write(patched, lambda: client.post(batch["links"]["self"] + "/pause"))
+            assert read_next_order(db, app.state.admission) == 0
+        client.post(batch["links"]["self"] + "/resume")
+    assert read() == [1]
+
+
+def test_what_ends_while_the_file_waits_ends_as_expired(client, read, db):
+    batch = send(client, ndjson(GOOD, GOOD | {"expires_in": 120}), expires_in=60).json()
+    with db.transaction() as session:
+        session.execute(text("UPDATE batches SET created_at = created_at - interval '90 s' WHERE id = :id"), {"id": batch["id"]})
+    assert read() == [2]
+    taken_at = datetime.fromisoformat(now(client, batch)["created_at"])
+    ends = [datetime.fromisoformat(job["expires_at"]) for job in client.get(batch["links"]["jobs"]).json()["data"]]
+    assert sorted(ends) == [taken_at + timedelta(seconds=60), taken_at + timedelta(seconds=120)]
+
+
+def test_there_is_nothing_to_collect_before_it_is_read(client, read):
+    batch = send(client, ndjson(GOOD)).json()
+    for what in ("manifest.csv", "manifest.jsonl", "archive.zip"):
+        early = client.get(f"{batch['links']['self']}/{what}")
+        assert (early.status_code, early.json()["code"]) == (409, "batch_unread")
+    assert read() == [1]
+    assert client.get(batch["links"]["self"] + "/manifest.csv").status_code == 200
+
+
+def test_with_wait_too_both_preferences_are_applied(client):
+    answer = client.post(
+        BATCHES, content=ndjson(GOOD), headers=[("Content-Type", "application/x-ndjson"), ("Prefer", "wait=1"), ("Prefer", "respond-async")]
+    )
+    assert (answer.status_code, answer.json()["status"]) == (202, "reading")
+    assert answer.headers.get_list("Preference-Applied", split_commas=True) == ["wait=1", "respond-async"]

@@ -11,8 +11,8 @@ import pytest
 from factory.api.answers import json_bytes
 from factory.api.audit_files import cell, csv_lines
 from factory.api.cursors import read_number, read_uuid, write_cursor
+from factory.api.prefer import preferences
 from factory.api.problems import STATUS, status_of
-from factory.api.wait import WAIT
 from factory.errors import FactoryError, Invalid, Problem
 from factory.intake.field_problems import field_problems
 
@@ -32,20 +32,23 @@ def test_a_strange_cursor(strange):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"),
+    ("headers", "said"),
     [
-        ("wait=5", "5"),
-        ("respond-async, wait=10", "10"),
-        ('wait="7"; foo', "7"),
-        ("wait = 3", "3"),
-        ("await=5", None),
-        ("wait=-1", None),
-        ("wait=x", None),
+        (["wait=5"], {"wait": "5"}),
+        (["respond-async, wait=10"], {"respond-async": "", "wait": "10"}),
+        (["wait=0", "Respond-Async"], {"wait": "0", "respond-async": ""}),
+        (['wait="7"; foo'], {"wait": "7"}),
+        (["wait = 3"], {"wait": "3"}),
+        (["await=5"], {"await": "5"}),
+        (["wait=5, wait=9"], {"wait": "5"}),
+        (['x="a, respond-async, b"; y'], {"x": "a, respond-async, b"}),
+        (["foo; respond-async"], {"foo": ""}),
+        (["respond-async; x=1"], {"respond-async": ""}),
+        (['", ,;=,"', ",,;", '"'], {}),
     ],
 )
-def test_prefer(header, seconds):
-    match = WAIT.search(header)
-    assert (match[1] if match else None) == seconds
+def test_prefer(headers, said):
+    assert preferences(headers) == said
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))
