@@ -31,11 +31,11 @@ def claim_job(
     """Take one waiting job, or None when nothing can be taken now.
 
     `resident` names the checkpoints that this worker holds, the one in use first; `ahead` says that it will draw another one first;
-    `run` what it has been drawing. `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the
-    fencing token of every later write.
+    `run` what it has been drawing: who says nothing of that is not asked to leave bulk to others. `FOR UPDATE SKIP LOCKED` lets any
+    number of workers ask at once; each claim raises `attempt`, the fencing token of every later write.
     """
     now = db.now()
-    statement, binds = _question(db, worker, tuple(dict.fromkeys(resident)), run or Run())
+    statement, binds = _question(db, worker, tuple(dict.fromkeys(resident)), run or Run(), ahead=ahead, spares=run is not None)
     phase = Phase.CLAIMED if ahead else Phase.GENERATING
     while True:
         with db.transaction() as session:
@@ -48,7 +48,9 @@ def claim_job(
                 _fail(session, now, row, fault)
 
 
-def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) -> tuple[TextClause, dict[str, Any]]:
+def _question(
+    db: Database, worker: str, resident: tuple[str, ...], run: Run, *, ahead: bool, spares: bool
+) -> tuple[TextClause, dict[str, Any]]:
     statement = claim_statement(
         len(resident),
         same_lora=run.lora_run < LORA_RUN,
@@ -57,6 +59,8 @@ def _question(db: Database, worker: str, resident: tuple[str, ...], run: Run) ->
         offpeak=run.offpeak_open,
         now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
         lacking=bool(run.lacks),
+        loading=ahead and run.since_swap == 1,
+        spares=spares,
     )
     held = {f"r{number}": name for number, name in enumerate(resident)}
     clock = {"now": db.clock()} if db.clock else {}
