@@ -130,7 +130,8 @@ def _overdue(*, lacking: bool) -> str:
 def _worth(*, lacking: bool) -> str:
     """Bulk that is worth a load: of many rows, else first of its order, else old. An order of 20 rows would wake every idle worker, each
     to load for one picture, and none would be free for people. JOIN_ROWS entries of an index are read for each checkpoint."""
-    many = f"(SELECT EXISTS {_head('bulk', checkpoint='c.name', columns='', lock=f' OFFSET {JOIN_ROWS - 1}')} AS so)"
+    rows = f"SELECT FROM jobs AS j WHERE {WAITING} AND j.lane = 'bulk' AND j.checkpoint = c.name AND j.vft >= h.vft ORDER BY j.vft, j.id"
+    many = f"(SELECT EXISTS ({rows} LIMIT 1 OFFSET {JOIN_ROWS - 1}) AS so)"
     first = "(h.batch_id IS NULL OR h.row_no = (SELECT f.row_no FROM jobs AS f WHERE f.batch_id = h.batch_id ORDER BY f.row_no LIMIT 1))"
     worth = f"(m.so OR {first} OR h.ready_at <= {{now}} - make_interval(secs => {JOIN_SECONDS}))"
     return _best("bulk", f"{ON_DISK} AND {worth}" if lacking else worth, more=f"CROSS JOIN LATERAL {many} AS m", order="m.so DESC, ")
