@@ -47,11 +47,11 @@ def claim_job(
     """Take one waiting job, or None when nothing can be taken now.
 
     `resident` names the checkpoints that this worker holds, the one in use first; `ahead` says that it will draw another one first;
-    `run` what it has been drawing. `FOR UPDATE SKIP LOCKED` lets any number of workers ask at once; each claim raises `attempt`, the
-    fencing token of every later write.
+    `run` what it has been drawing: who says nothing of that is not asked to leave bulk to others. `FOR UPDATE SKIP LOCKED` lets any
+    number of workers ask at once; each claim raises `attempt`, the fencing token of every later write.
     """
-    held, run = tuple(dict.fromkeys(resident)), run or Run()
-    statement = _statement(db, len(held), run)
+    held, spares, run = tuple(dict.fromkeys(resident)), run is not None, run or Run()
+    statement = _statement(db, len(held), run, ahead=ahead, spares=spares)
     binds = {"worker": worker, "actor_name": worker, "lease": lease, "phase": (Phase.CLAIMED if ahead else Phase.GENERATING).value}
     binds |= {"lora_key": run.lora_key, "lacks": list(run.lacks), **{f"r{number}": name for number, name in enumerate(held)}}
     if db.clock:
@@ -67,7 +67,7 @@ def claim_job(
                 _fail(session, db.now(), row, fault)
 
 
-def _statement(db: Database, resident: int, run: Run) -> Compiled:
+def _statement(db: Database, resident: int, run: Run, *, ahead: bool, spares: bool) -> Compiled:
     question = claim_statement(
         resident,
         same_lora=run.lora_run < LORA_RUN,
@@ -76,6 +76,8 @@ def _statement(db: Database, resident: int, run: Run) -> Compiled:
         offpeak=run.offpeak_open,
         now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
         lacking=bool(run.lacks),
+        loading=ahead and run.since_swap == 1,
+        spares=spares,
     )
     return _taking(question, own_clock=db.clock is not None)
 

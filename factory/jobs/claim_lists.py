@@ -18,6 +18,8 @@ MIN_RUN = 30  # pictures between two swaps: loads of 7.5 s then cost at most 12 
 OVERDUE_SECONDS = 300  # bulk of another checkpoint waits so long before it may cost a load
 LORA_RUN = 30  # pictures with the same LoRAs before the others of the checkpoint get their turn
 INTERACTIVE_RUN = 20  # interactive pictures before bulk goes first once, so that a busy page cannot stop it
+JOIN_ROWS = 16  # a second worker loads for bulk where so many rows wait: 8 let an order of 20 wake too many, 24 helped no more
+JOIN_SECONDS = 10  # … or once they have waited for about one load from disk and a picture
 AVOIDED_SECONDS = 60  # a worker that could not hold a job leaves it to the others for this long; if there are none, it tries again
 
 WAITING = "j.status = 'queued' AND j.hold IS NULL"
@@ -48,18 +50,32 @@ class Run:
 
 @lru_cache(maxsize=256)
 def claim_statement(
-    resident: int, *, same_lora: bool, may_swap: bool, bulk_first: bool, offpeak: bool, now: str, lacking: bool = False
+    resident: int,
+    *,
+    same_lora: bool,
+    may_swap: bool,
+    bulk_first: bool,
+    offpeak: bool,
+    now: str,
+    lacking: bool = False,
+    loading: bool = False,
+    spares: bool = False,
 ) -> TextClause:
     """(head id, head vft, turn id, turn vft), locked; no row when nothing can be taken. Binds: worker, lora_key, r0 … and what `now` needs.
 
     `resident` is how many checkpoints the worker holds; r0 is the one in use. With `lacking`, jobs of the checkpoints in `lacks` are left out.
+    `loading`: a checkpoint is on its way, and none is loaded behind it: the job would wait for both, and others are sooner free.
+    `spares`: few rows that another worker has begun on are left to it for a while.
     """
-    interactive = [*_resident("interactive", resident), _waited(lacking=lacking)]
+    loads = not (loading and resident)
+    interactive = [*_resident("interactive", resident), *([_waited(lacking=lacking)] if loads else [])]
     bulk = [*([_overdue(lacking=lacking)] if may_swap and resident else []), *_near("bulk", resident, same_lora=same_lora)]
     lists = [*bulk, *interactive] if bulk_first else [*interactive, *bulk]
-    lists += [_any("interactive", lacking=lacking), _any("bulk", lacking=lacking)]
+    if loads:
+        lists += [_any("interactive", lacking=lacking), _worth(lacking=lacking) if spares else _any("bulk", lacking=lacking)]
     if offpeak:
-        lists += [*_near("offpeak", resident, same_lora=same_lora), _any("offpeak", lacking=lacking)]
+        lists += _near("offpeak", resident, same_lora=same_lora)
+        lists += [_any("offpeak", lacking=lacking)] if loads else []
     sql = STATEMENT.replace("{lists}", ",\n".join(lists)).replace("{run}", RUN if resident and same_lora else "false")
     return text(sql.replace("{takeable}", TAKEABLE).replace("{now}", now))
 
@@ -111,15 +127,26 @@ def _overdue(*, lacking: bool) -> str:
     return _best("bulk", f"{ON_DISK} AND {late}" if lacking else late)
 
 
+def _worth(*, lacking: bool) -> str:
+    """Bulk that is worth a load: of many rows, else first of its order, else old. An order of 20 rows would wake every idle worker, each
+    to load for one picture, and none would be free for people. JOIN_ROWS entries of an index are read for each checkpoint."""
+    rows = f"SELECT FROM jobs AS j WHERE {WAITING} AND j.lane = 'bulk' AND j.checkpoint = c.name AND j.vft >= h.vft ORDER BY j.vft, j.id"
+    many = f"(SELECT EXISTS ({rows} LIMIT 1 OFFSET {JOIN_ROWS - 1}) AS so)"
+    first = "(h.batch_id IS NULL OR h.row_no = (SELECT f.row_no FROM jobs AS f WHERE f.batch_id = h.batch_id ORDER BY f.row_no LIMIT 1))"
+    worth = f"(m.so OR {first} OR h.ready_at <= {{now}} - make_interval(secs => {JOIN_SECONDS}))"
+    return _best("bulk", f"{ON_DISK} AND {worth}" if lacking else worth, more=f"CROSS JOIN LATERAL {many} AS m", order="m.so DESC, ")
+
+
 def _any(lane: str, *, lacking: bool) -> str:
     """The head of a lane. Without some checkpoints it is looked for by checkpoint: any number of their jobs may stand first."""
     return _best(lane, ON_DISK) if lacking else _head(lane)
 
 
-def _best(lane: str, where: str) -> str:
-    """Of the heads of all checkpoints that `where` lets through, the one that fair share has first."""
-    head = _head(lane, checkpoint="c.name", columns="j.id, j.vft, j.ready_at", lock="")
-    chosen = f"SELECT c.name FROM checkpoints AS c CROSS JOIN LATERAL {head} AS h WHERE {where} ORDER BY h.vft, h.id LIMIT 1"  # noqa: S608 - as above
+def _best(lane: str, where: str, *, more: str = "", order: str = "") -> str:
+    """Of the heads of all checkpoints that `where` lets through, the one that fair share has first, after `order`."""
+    head = _head(lane, checkpoint="c.name", columns="j.id, j.vft, j.ready_at, j.batch_id, j.row_no", lock="")
+    heads = f"checkpoints AS c CROSS JOIN LATERAL {head} AS h {more}"
+    chosen = f"SELECT c.name FROM {heads} WHERE {where} ORDER BY {order}h.vft, h.id LIMIT 1"  # noqa: S608 - as above
     return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {_head(lane, checkpoint='c.name')} AS o(job))"  # noqa: S608 - as above
 
 

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(2400)]
 
 MORNING = ("--jobs", "5000")
 STYLES = ("--jobs", "5000", "--loras", "8")
+HOT_SWAP = (*STYLES, "--lora-seconds", "0.015")
 NEIGHBOUR = ("--tenants", "2", "--skew", "30:1")
 PAGE = ("--bulk", "5000", "--interactive", "1")
 ALWAYS = {
@@ -39,6 +40,9 @@ def simulate(*words: str) -> dict[str, Any]:
     ("words", "more"),
     [
         pytest.param(MORNING, {"times fewer loads than fifo"}, id="eight checkpoints"),
+        pytest.param((*MORNING, "--seed", "7"), {"times fewer loads than fifo"}, id="people who come while every GPU loads"),
+        pytest.param((*MORNING, "--seed", "23"), {"times fewer loads than fifo"}, id="the same with other orders"),
+        pytest.param(HOT_SWAP, {"times fewer loads than fifo"}, id="LoRAs that are switched in 15 ms"),
         pytest.param(NEIGHBOUR, {"small tenant's p95 beside its neighbour, seconds"}, id="a neighbour thirty times as large"),
         pytest.param(PAGE, set(), id="one picture behind five thousand"),
     ],
@@ -53,7 +57,7 @@ def test_every_goal_is_met(words: tuple[str, ...], more: set[str]) -> None:
 
 
 def test_eight_loras_to_each_checkpoint_cost_little() -> None:
-    """With them 95 % of the throughput without loads is not reached: 93 to 95 % were seen."""
+    """Changes of the LoRA in 0.3 s are 1.4 % of all GPU time: 95 % of the throughput without loads is not reached by every seed, 93 to 96 % were seen."""
     seen = simulate(*STYLES)
     goals = {goal["name"]: goal["seen"] for goal in seen["goals"]}
     assert seen["lora_swaps"] < seen["jobs"] / 5

@@ -12,7 +12,17 @@ from sqlalchemy import text
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.jobs.claim_job import claim_job
-from factory.jobs.claim_lists import INTERACTIVE_RUN, LORA_RUN, MIN_RUN, OVERDUE_SECONDS, W_SECONDS, Run, claim_statement
+from factory.jobs.claim_lists import (
+    INTERACTIVE_RUN,
+    JOIN_ROWS,
+    JOIN_SECONDS,
+    LORA_RUN,
+    MIN_RUN,
+    OVERDUE_SECONDS,
+    W_SECONDS,
+    Run,
+    claim_statement,
+)
 from tests.integration.jobs.books import LEASE, NOON, Clock, make_tenant, register, submit, submit_rows, take
 
 HERE = ("default",)
@@ -41,6 +51,39 @@ def test_interactive_comes_before_a_load_for_bulk(db: Database, caller: Caller) 
     bulk(db, caller, "other")
     wanted = submit(db, caller, model="other")
     assert take(db, resident=HERE).job_id == wanted
+
+
+def test_behind_a_load_nothing_is_claimed_that_costs_another_one(db: Database, clock: Clock, caller: Caller) -> None:
+    """The picture that is drawn first still waits for its checkpoint: who comes behind it would wait for two loads."""
+    elsewhere, near = submit(db, caller, model="other"), bulk(db, caller)
+    clock.advance(W_SECONDS)
+    loading = Run(since_swap=1)
+    assert take(db, resident=HERE, ahead=True, run=loading).job_id == near
+    assert claim_job(db, worker="w1", lease=LEASE, resident=HERE, ahead=True, run=loading) is None
+    assert take(db, resident=HERE, run=loading).job_id == elsewhere, "the load is over"
+
+
+def test_a_few_rows_that_somebody_has_begun_on_are_left_to_them(
+    db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection
+) -> None:
+    register(sql, "default", "other")
+    submit_rows(db, caller, [{"model": "other"}] * (JOIN_ROWS + 1))
+    for _ in range(2):
+        take(db, resident=HERE, run=Run())  # the first of its order; then so many are left that a second load is worth it
+    assert claim_job(db, worker="w1", lease=LEASE, resident=HERE, run=Run()) is None
+    assert take(db, resident=("default", "other"), run=Run()), "who holds it goes on"
+    assert take(db, resident=HERE), "who does not say what it has been drawing is not asked to"
+    clock.advance(JOIN_SECONDS)
+    assert take(db, resident=HERE, run=Run())
+
+
+def test_a_load_goes_where_many_rows_wait(db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection) -> None:
+    register(sql, "default", "other", "third")
+    submit_rows(db, caller, [{"model": "other"}] * (2 + JOIN_ROWS))
+    sql.execute("UPDATE jobs SET checkpoint = 'third' WHERE row_no <= 2")
+    clock.advance(JOIN_SECONDS)
+    rows = [take(db, resident=HERE, run=Run()).job_id for _ in range(2)]
+    assert [sql.execute("SELECT row_no FROM jobs WHERE id = %s", (row,)).fetchone() for row in rows] == [(3,), (1,)]
 
 
 def test_overdue_bulk_of_another_checkpoint_costs_a_load_after_a_run(
@@ -90,7 +133,8 @@ def test_a_paused_lane_is_passed_over(db: Database, caller: Caller, sql: psycopg
     assert claim_job(db, worker="w1", lease=LEASE, resident=HERE) is not None
 
 
-def test_the_offpeak_lane_comes_last_and_only_in_its_hours(db: Database, caller: Caller) -> None:
+def test_the_offpeak_lane_comes_last_and_only_in_its_hours(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    register(sql, "default", "other")
     cheap = submit(db, caller, priority="offpeak")
     row = bulk(db, caller, "other")
     assert take(db, resident=HERE, run=Run(offpeak_open=True)).job_id == row
@@ -171,7 +215,7 @@ def test_a_claim_reads_only_the_starts_of_the_queue_s_indexes(db: Database, call
     register(sql, "default", "other")
     submit_rows(db, caller, ({"model": ("default", "other")[n % 2]} for n in range(3000)))
     sql.execute("ANALYZE jobs")
-    statement = claim_statement(2, same_lora=True, may_swap=True, bulk_first=False, offpeak=True, now="now()", lacking=bare)
+    statement = claim_statement(2, same_lora=True, may_swap=True, bulk_first=False, offpeak=True, now="now()", lacking=bare, spares=True)
     binds = {"worker": "w1", "lora_key": "", "lacks": ["third"], "r0": "default", "r1": "other"}
     with db.transaction() as session:
         plan = "\n".join(session.scalars(text(f"EXPLAIN {statement.text}"), binds))
@@ -179,4 +223,5 @@ def test_a_claim_reads_only_the_starts_of_the_queue_s_indexes(db: Database, call
     assert "Bitmap" not in plan
     scans = [line for line in plan.splitlines() if "on jobs" in line]
     assert scans
-    assert all("using jobs_waiting" in line for line in scans), plan
+    # Besides, whether a head is the first row of its order: the start of that order's own part of an index.
+    assert all("using jobs_waiting" in line or "using jobs_batch_id_row_no_idx on jobs f" in line for line in scans), plan
