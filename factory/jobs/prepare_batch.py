@@ -16,6 +16,7 @@ from factory.domain.job_order import JobOrder
 from factory.domain.status import JobStatus
 from factory.errors import Invalid, Problem
 from factory.jobs.admit import Admission, admit
+from factory.jobs.breathe import breathe
 from factory.jobs.external_ids import ExternalIds
 from factory.jobs.new_job import Wanted, order_columns, wanted
 from factory.jobs.shares import MEMBERS
@@ -81,7 +82,7 @@ class PreparedBatch:
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         self.file.seek(0)
-        for line in islice(self.file, self.rows):
+        for line in breathe(islice(self.file, self.rows)):
             number, columns = orjson.loads(line)
             yield number, columns
 
@@ -93,7 +94,7 @@ def prepare_batch(rows: Iterable[ParsedRow], admission: Admission, *, locate: Lo
     admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
     limit = admission.limits.max_rows
     total = 0
-    for row in rows:
+    for row in breathe(rows):
         total += 1
         if total > limit:
             raise Invalid(None, Problem("too_many_rows", f"an order holds at most {limit} rows; split it", "/rows", f"more than {limit}"))
