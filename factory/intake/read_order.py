@@ -91,6 +91,7 @@ def _read(db: Database, taken: TakenOrder, admission: Callable[[], Admission]) -
         raise
     except Invalid as fault:
         refuse_order(db, taken, fault)
+        log.info("order.refused", batch=str(taken.batch_id), code=fault.code)
         return 0
 
 
@@ -127,7 +128,8 @@ def _order(db: Database, taken: TakenOrder, checked: CheckedUpload, upload: Uplo
             locked[0].warnings = upload.warnings
             if checked.head.remember is not None:
                 save_mapping(session, now, tenant=taken.caller.tenant, name=checked.head.remember, columns=checked.mapping)
-            return locked[0].rows_accepted
+        log.info("order.read", batch=str(taken.batch_id), rows=locked[0].rows_accepted, refused=locked[0].rows_refused)
+        return locked[0].rows_accepted
     except IntegrityError as fault:
         if getattr(getattr(fault.orig, "diag", None), "table_name", None) != Batch.__tablename__:
             raise Transient("a row of the same name was ordered at the same moment") from fault  # read again, it says so
