@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     loras_dir: Path = Field(Path("loras"), description="one folder per LoRA with pytorch_lora_weights.safetensors")
     vram_bytes: int = Field(0, ge=0, description="budget of the pipeline cache; 0 = ask the card, or 4 GiB on a CPU")
     lease_seconds: float = Field(60, gt=0, description="how long a claim holds without renewal")
-    shift_seconds: float = Field(30, gt=0, description="one `generate` task ends after this long")
+    shift_seconds: float = Field(30, gt=0, description="a task that draws, or reads orders, ends after this long")
     max_lost_leases: int = Field(3, ge=1, description="a job whose worker vanished this often is poison")
     max_transient_failures: int = Field(5, ge=1, description="passing faults after which a job is a dead letter")
     retry_base_seconds: float = Field(2.0, ge=0, description="first backoff; doubles, with full jitter, up to 5 minutes")

@@ -15,11 +15,12 @@ from factory.domain.row import Row
 class UnreadOrder(Row):
     """`address` and `form` are what the order says of itself beside its file; `kind` is json, ndjson, csv or xlsx.
 
-    `priority` is what somebody gave the order meanwhile. Who reads it holds it until `held_until` under `token`; `attempts` counts readers that never came back.
+    `priority` is what somebody gave the order meanwhile. Who reads it has it until `lease_until`, under
+    `token`; `attempts` counts readers that did not come to its end.
     """
 
     __tablename__ = "unread_orders"
-    __table_args__ = (Index(None, "tenant"), Index(None, "held_until"))
+    __table_args__ = (Index(None, "tenant"), Index(None, "lease_until"))
 
     batch_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True)
     tenant: Mapped[str]
@@ -33,7 +34,7 @@ class UnreadOrder(Row):
     priority: Mapped[str | None]
     attempts: Mapped[int]
     token: Mapped[uuid.UUID | None]
-    held_until: Mapped[datetime]
+    lease_until: Mapped[datetime]
 
 
 class UnreadPart(Row):

@@ -99,6 +99,11 @@ class Guarded:
         self._signal(signal.SIGKILL, children=False)
         self.stop()
 
+    def kill_all(self) -> None:
+        """SIGKILL it and its children at once, as the end of a container would."""
+        self._signal(signal.SIGKILL)
+        self.stop()
+
     def freeze(self) -> None:
         """SIGSTOP it and its children: it holds its connections and answers nothing, from the moment that this returns."""
         self._signal(signal.SIGSTOP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from factory.domain.checkpoint import Checkpoint
@@ -38,7 +38,8 @@ class Limits:
 @dataclass(frozen=True)
 class Admission:
     """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` and `project` are
-    the whole order's, for seeds of rows that name none; `whole` is when it may begin and ends, for rows that do not say."""
+    the whole order's, for seeds of rows that name none; `whole` is when it may begin and ends, for rows that do not say. `moment`: when it
+    was ordered, if not now."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
@@ -48,6 +49,7 @@ class Admission:
     campaign: str | None = None
     project: str | None = None
     whole: Times = NO_TIMES
+    moment: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def admit(order: JobOrder, admission: Admission, *, pointer: str = "") -> Admitt
         _check_prompt_text(wish, admission.limits, problems)
     if order.project is not None:
         problems += project_problems(order.project, pointer)
-    problems += passed(order.expires_at, pointer=pointer) + never(Times.of(order), admission.whole, pointer=pointer)
+    problems += passed(order.expires_at, now=admission.moment, pointer=pointer)
+    problems += never(Times.of(order), admission.whole, now=admission.moment, pointer=pointer)
     if problems or checkpoint is None or wish is None:
         raise Invalid(None, *problems)
     decision = admission.judge_prompt(wish.prompt)

@@ -65,7 +65,7 @@ def claim_statement(
 
     `resident` is how many checkpoints the worker holds; r0 is the one in use. With `lacking`, jobs of the checkpoints in `lacks` are left out.
     `loading`: a checkpoint is on its way, and none is loaded behind it: the job would wait for both, and others are sooner free.
-    `spares`: few rows that another worker has begun on are left to it for a while.
+    `spares`: of a few rows all but the first of their order are left to others for a while.
     """
     loads = not (loading and resident)
     interactive = [*_resident("interactive", resident), *([_waited(lacking=lacking)] if loads else [])]
@@ -128,13 +128,15 @@ def _overdue(*, lacking: bool) -> str:
 
 
 def _worth(*, lacking: bool) -> str:
-    """Bulk that is worth a load: of many rows, else first of its order, else old. An order of 20 rows would wake every idle worker, each
+    """Bulk that is worth a load: of many rows, else the first row of its order, else old. An order of 20 rows would wake every idle worker, each
     to load for one picture, and none would be free for people. JOIN_ROWS entries of an index are read for each checkpoint."""
     rows = f"SELECT FROM jobs AS j WHERE {WAITING} AND j.lane = 'bulk' AND j.checkpoint = c.name AND j.vft >= h.vft ORDER BY j.vft, j.id"
     many = f"(SELECT EXISTS ({rows} LIMIT 1 OFFSET {JOIN_ROWS - 1}) AS so)"
     first = "(h.batch_id IS NULL OR h.row_no = (SELECT f.row_no FROM jobs AS f WHERE f.batch_id = h.batch_id ORDER BY f.row_no LIMIT 1))"
-    worth = f"(m.so OR {first} OR h.ready_at <= {{now}} - make_interval(secs => {JOIN_SECONDS}))"
-    return _best("bulk", f"{ON_DISK} AND {worth}" if lacking else worth, more=f"CROSS JOIN LATERAL {many} AS m", order="m.so DESC, ")
+    enough = f"(m.so OR h.ready_at <= {{now}} - make_interval(secs => {JOIN_SECONDS}))"
+    worth = f"({enough} OR {first})"
+    how = {"more": f"CROSS JOIN LATERAL {many} AS m", "order": "m.so DESC, ", "only": f"CASE WHEN NOT {enough} THEN h.id END"}
+    return _best("bulk", f"{ON_DISK} AND {worth}" if lacking else worth, **how)
 
 
 def _any(lane: str, *, lacking: bool) -> str:
@@ -142,12 +144,14 @@ def _any(lane: str, *, lacking: bool) -> str:
     return _best(lane, ON_DISK) if lacking else _head(lane)
 
 
-def _best(lane: str, where: str, *, more: str = "", order: str = "") -> str:
-    """Of the heads of all checkpoints that `where` lets through, the one that fair share has first, after `order`."""
+def _best(lane: str, where: str, *, more: str = "", order: str = "", only: str = "CAST(NULL AS uuid)") -> str:
+    """Of the heads of all checkpoints that `where` lets through, the one that fair share has first, after `order`. If somebody takes it
+    meanwhile the next one of its checkpoint is taken, unless `only` names it."""
     head = _head(lane, checkpoint="c.name", columns="j.id, j.vft, j.ready_at, j.batch_id, j.row_no", lock="")
     heads = f"checkpoints AS c CROSS JOIN LATERAL {head} AS h {more}"
-    chosen = f"SELECT c.name FROM {heads} WHERE {where} ORDER BY {order}h.vft, h.id LIMIT 1"  # noqa: S608 - as above
-    return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {_head(lane, checkpoint='c.name')} AS o(job))"  # noqa: S608 - as above
+    chosen = f"SELECT c.name, {only} AS only FROM {heads} WHERE {where} ORDER BY {order}h.vft, h.id LIMIT 1"  # noqa: S608 - as above
+    locked = _head(lane, checkpoint="c.name", more="(c.only IS NULL OR j.id = c.only)")
+    return f"(SELECT o.job FROM ({chosen}) AS c CROSS JOIN LATERAL {locked} AS o(job))"  # noqa: S608 - as above
 
 
 def _head(lane: str, *, checkpoint: str = "", more: str = "true", given: str = "true", columns: str = "j AS job", lock: str = LOCK) -> str:

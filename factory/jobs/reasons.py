@@ -10,7 +10,7 @@ from factory.domain.job import Job
 from factory.domain.lane_state import LaneState
 from factory.domain.status import Hold, JobStatus, Lane
 from factory.domain.worker_presence import WorkerPresence
-from factory.jobs.claim_lists import AVOIDED_SECONDS, MIN_RUN, OVERDUE_SECONDS
+from factory.jobs.claim_lists import AVOIDED_SECONDS, JOIN_ROWS, JOIN_SECONDS, MIN_RUN, OVERDUE_SECONDS
 from factory.jobs.place_in_line import Place
 
 
@@ -102,7 +102,8 @@ def _of_workers(job: Job, around: Around) -> Iterator[Reason]:
         run = max(worker.since_swap for worker in around.workers)
         waited = max(0, round((around.now - job.ready_at).total_seconds()))
         message = (
-            f"no worker has {job.checkpoint} loaded; one whose disk has it loads it when it has nothing else to do, or after {MIN_RUN}"
+            f"no worker has {job.checkpoint} loaded; one whose disk has it loads it when it has nothing else to do (at once for an order's"
+            f" first row, or where {JOIN_ROWS} wait; for others after {JOIN_SECONDS} s), or after {MIN_RUN}"
             f" pictures since its last swap (now {run}) once this waited {OVERDUE_SECONDS} s (now {waited})"
         )
     yield Reason("checkpoint_not_loaded", message, change)

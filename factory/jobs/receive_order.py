@@ -24,7 +24,7 @@ from factory.jobs.require_room import require_room
 from factory.jobs.unread_orders import free_name
 
 PART = 256 * 1024
-MOST_UNREAD = 32  # of one tenant: files of a hundred megabytes must not pile up
+MOST_UNREAD = 32  # of one tenant: files of fifty megabytes must not pile up
 COME_BACK = 10
 
 
@@ -71,7 +71,7 @@ def receive_order(
         address=sent.address,
         form=sent.form,
         attempts=0,
-        held_until=moment,
+        lease_until=moment,
     )
     session.add(unread)
     session.flush()

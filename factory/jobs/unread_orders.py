@@ -1,4 +1,4 @@
-"""Orders that wait to be read: one reader takes each, under a hold that it renews; who holds it no longer can write nothing."""
+"""Orders that wait to be read: one reader takes each, under a lease that it renews; who has lost it can write nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from factory.domain.idempotency_key import IdempotencyKey
 from factory.domain.unread_order import UnreadOrder, UnreadPart
 from factory.errors import Invalid, LeaseLost
 
-HOLD = timedelta(seconds=60)
+LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 8
-BACK_OFF = 5.0  # seconds, doubled each time: ten minutes in all, more than a database takes to come back
+BACK_OFF = 5.0  # seconds, doubled each time: 40 minutes in all, more than a database takes to come back
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class TakenOrder:
     form: dict[str, Any]
     priority: str | None
     attempts: int
+    user: str
     template: str | None
     request_sha256: str
     ordered_at: datetime
@@ -56,13 +57,13 @@ def take_unread(db: Database) -> TakenOrder | None:
     free = (
         select(UnreadOrder.batch_id)
         .join(Batch, Batch.id == UnreadOrder.batch_id)
-        .where(UnreadOrder.held_until <= db.now(), Batch.paused_at.is_(None))
-        .order_by(UnreadOrder.held_until, UnreadOrder.batch_id)
+        .where(UnreadOrder.lease_until <= db.now(), Batch.paused_at.is_(None))
+        .order_by(UnreadOrder.lease_until, UnreadOrder.batch_id)
         .limit(1)
         .with_for_update(of=UnreadOrder, skip_locked=True)
     )
     token = uuid.uuid4()
-    held = {"token": token, "held_until": db.now() + HOLD, "attempts": UnreadOrder.attempts + 1}
+    held = {"token": token, "lease_until": db.now() + LEASE, "attempts": UnreadOrder.attempts + 1}
     with db.transaction() as session:
         taken = update(UnreadOrder).where(UnreadOrder.batch_id == free.scalar_subquery()).values(**held)
         row = session.scalars(taken.returning(UnreadOrder).execution_options(synchronize_session=False)).one_or_none()
@@ -79,6 +80,7 @@ def take_unread(db: Database) -> TakenOrder | None:
         row.form,
         row.priority,
         row.attempts,
+        batch.end_user or "",
         batch.template,
         batch.request_sha256,
         batch.created_at,
@@ -97,11 +99,11 @@ def parts_of(db: Database, taken: TakenOrder) -> Iterator[bytes]:
         number += 1
 
 
-def keep_hold(db: Database, taken: TakenOrder) -> bool:
+def renew_lease(db: Database, taken: TakenOrder) -> bool:
     """False when the order is no longer this reader's: it was canceled or paused, or another one has it."""
     goes_on = select(Batch.id).where(Batch.id == taken.batch_id, Batch.paused_at.is_(None)).exists()
     with db.transaction() as session:
-        kept = update(UnreadOrder).where(*_mine(taken), goes_on).values(held_until=db.now() + HOLD).returning(UnreadOrder.batch_id)
+        kept = update(UnreadOrder).where(*_mine(taken), goes_on).values(lease_until=db.now() + LEASE).returning(UnreadOrder.batch_id)
         return session.scalar(kept.execution_options(synchronize_session=False)) is not None
 
 
@@ -120,7 +122,7 @@ def take_batch(session: Session, taken: TakenOrder) -> Batch:
 
 def put_back(db: Database, taken: TakenOrder, *, seconds: float) -> None:
     """To be read again, later: this reader did not vanish. Of an order that it has lost nothing changes."""
-    again = {"token": None, "held_until": db.now() + timedelta(seconds=seconds), "attempts": UnreadOrder.attempts - 1}
+    again = {"token": None, "lease_until": db.now() + timedelta(seconds=seconds), "attempts": UnreadOrder.attempts - 1}
     with db.transaction() as session:
         session.execute(update(UnreadOrder).where(*_mine(taken)).values(**again).execution_options(synchronize_session=False))
 
@@ -129,7 +131,7 @@ def back_off(db: Database, taken: TakenOrder) -> None:
     """To be read again, after twice as long as before: what broke may have been its fault."""
     wait = timedelta(seconds=BACK_OFF * 2**taken.attempts)
     with db.transaction() as session:
-        again = update(UnreadOrder).where(*_mine(taken)).values(token=None, held_until=db.now() + wait)
+        again = update(UnreadOrder).where(*_mine(taken)).values(token=None, lease_until=db.now() + wait)
         session.execute(again.execution_options(synchronize_session=False))
 
 
@@ -139,8 +141,9 @@ def refuse_order(db: Database, taken: TakenOrder, fault: Invalid) -> None:
     with db.transaction() as session:
         batch = take_batch(session, taken)
         batch.unread, batch.problem, batch.warnings = False, problem, fault.detail.get("warnings", [])
-        stored = [IdempotencyKey.tenant == batch.tenant, IdempotencyKey.key == f"batch:{batch.external_id}"]
-        session.execute(delete(IdempotencyKey).where(*stored))
+        if batch.external_id is not None:
+            stored = [IdempotencyKey.tenant == batch.tenant, IdempotencyKey.key == f"batch:{batch.external_id}"]
+            session.execute(delete(IdempotencyKey).where(*stored))
 
 
 def forget_unread(session: Session, *, tenant: str, batch_id: uuid.UUID) -> bool:

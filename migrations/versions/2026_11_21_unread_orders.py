@@ -35,12 +35,12 @@ def upgrade() -> None:
         sa.Column("priority", sa.Text(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("token", sa.Uuid(), nullable=True),
-        sa.Column("held_until", MOMENT, nullable=False),
+        sa.Column("lease_until", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("unread_orders_batch_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("batch_id", name=op.f("unread_orders_pkey")),
     )
     op.create_index(op.f("unread_orders_tenant_idx"), "unread_orders", ["tenant"])
-    op.create_index(op.f("unread_orders_held_until_idx"), "unread_orders", ["held_until"])
+    op.create_index(op.f("unread_orders_lease_until_idx"), "unread_orders", ["lease_until"])
     op.create_table(
         "unread_parts",
         sa.Column("batch_id", sa.Uuid(), nullable=False),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 import time
 import uuid
@@ -179,10 +178,10 @@ def test_whoever_reads_a_received_order_is_killed_and_another_one_reads_it(line:
     reader = line.hire("worker", "cpu", name="reader-1")
     line.hire("beat", name="clock")
     until(lambda: bool(line.rows(AT_WORK, STAGES["COPY"][0])), 110, "the rows are written")
-    reader._signal(signal.SIGKILL)  # with its children, as the kernel kills a whole container
+    reader.kill_all()
     until(lambda: settled(line), 60, "the transaction has ended")
     assert taken(line, "read") == (1, 0, 0)
-    line.sql.execute("UPDATE unread_orders SET held_until = now()")  # a minute later
+    line.sql.execute("UPDATE unread_orders SET lease_until = now()")  # a minute later
     line.hire("worker", "cpu", name="reader-2")
     until(lambda: taken(line, "read") == (1, ROWS, ROWS), 110, "the order is read")
     batch = line.client.get("/api/v1/batches", params={"project": "read"}).json()["data"][0]

@@ -257,6 +257,26 @@ def test_own_ids_are_understood_and_nothing_done_is_said(api):
     assert f"1 canceled, see `factory jobs list --batch {batch['id']} --status canceled`" in " ".join(hint.split())
 
 
+def test_a_file_is_safe_first_and_read_afterwards(api, tmp_path):
+    said = run(api, "submit", "-", "--respond-async", "--external-id", "later-1", stdin="sku,prompt\nL-1,a red cup\n")
+    assert "the file is safe" in said.stderr
+    assert rows(api, "batches", "show", "later-1")["status"] == "reading"
+    env = {**os.environ, **api, "FACTORY_WORKER_NAME": "reader"}
+    reader = Guarded([sys.executable, "-m", "factory", "worker", "cpu"], log=tmp_path / "cpu.log", env=env, cwd=ROOT)
+    try:
+        bad = "sku,prompt\nL-2,\n"
+        waited = run(api, "submit", "-", "--respond-async", "--wait", "--external-id", "later-2", stdin=bad, code=1)
+    finally:
+        reader.stop()
+    assert re.search(r"1 .*prompt", waited.stderr)
+    assert "no row can be accepted [no_valid_rows]" in " ".join(waited.stderr.split())
+    assert "no_valid_rows" in run(api, "batches", "show", "later-2").stdout
+    assert rows(api, "batches", "show", "later-1")["total"] == 1
+    # Repaired, it is ordered under the same name.
+    again = run(api, "submit", "-", "--external-id", "later-2", stdin="sku,prompt\nL-2,a blue cup\n")
+    assert "1 row ordered" in again.stderr
+
+
 def test_refused_rows_are_a_failure_and_counted_in_words(api):
     answer = run(api, "submit", "-", stdin="sku,prompt\nR-1,a red cup\nR-2,\n", code=1)
     assert "1 row ordered, 1 refused" in answer.stderr

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -19,15 +20,17 @@ from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.template_body import TemplateBody
 from factory.errors import DatabaseDown, LeaseLost
-from factory.intake import check_upload, read_order
-from factory.intake.read_order import read_next_order
+from factory.intake import check_upload
+from factory.intake.read_next_order import read_next_order
 from factory.jobs import unread_orders
 from factory.jobs.end_batches import end_batches
 from factory.jobs.receive_order import MOST_UNREAD
 from factory.jobs.templates import save_template
-from factory.jobs.unread_orders import MOST_ATTEMPTS, keep_hold, parts_of, put_back, take_batch, take_unread
+from factory.jobs.unread_orders import MOST_ATTEMPTS, parts_of, put_back, renew_lease, take_batch, take_unread
+from tests.integration.queue.plant import until
 from tests.workbooks import workbook
 
+reading = importlib.import_module("factory.intake.read_next_order")
 BATCHES = "/api/v1/batches"
 LATER = {"Prefer": "respond-async"}
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -74,9 +77,9 @@ def actions(client: TestClient, batch: dict[str, Any]) -> list[str]:
     return [event["action"] for event in client.get(batch["links"]["self"] + "/events").json()["data"]][::-1]
 
 
-def expire_holds(db: Database) -> None:
+def expire_leases(db: Database) -> None:
     with db.transaction() as session:
-        session.execute(text("UPDATE unread_orders SET held_until = now() - interval '1 second'"))
+        session.execute(text("UPDATE unread_orders SET lease_until = now() - interval '1 second'"))
 
 
 def test_it_is_reading_until_it_is_read_and_then_as_any_order(client, read, readers_bell):
@@ -250,7 +253,7 @@ def test_canceled_while_it_is_read_nothing_of_it_is_ordered(client, app, db, mon
         client.post(batch["links"]["self"] + "/cancel")
         return check(*given)
 
-    monkeypatch.setattr(read_order, "check_upload", cancel_then_check)
+    monkeypatch.setattr(reading, "check_upload", cancel_then_check)
     assert read_next_order(db, app.state.admission) == 0
     assert (now(client, batch)["status"], now(client, batch)["total"]) == ("canceled", 0)
 
@@ -287,9 +290,9 @@ def test_a_reader_that_vanished_is_followed_by_another_and_can_write_no_more(cli
     lost = take_unread(db)
     assert lost is not None
     assert read() == []  # it is in that reader's hands
-    expire_holds(db)
+    expire_leases(db)
     assert read() == [1]
-    assert not keep_hold(db, lost)
+    assert not renew_lease(db, lost)
     with pytest.raises(LeaseLost), db.transaction() as session:
         take_batch(session, lost)
     assert now(client, batch)["total"] == 1
@@ -299,7 +302,7 @@ def test_an_order_that_kills_every_reader_fails_in_the_end(client, db, read):
     batch = send(client, ndjson(GOOD)).json()
     for _ in range(MOST_ATTEMPTS):
         assert take_unread(db) is not None
-        expire_holds(db)
+        expire_leases(db)
     assert read() == [0]
     failed = now(client, batch)
     assert (failed["status"], failed["problem"]["code"]) == ("failed", "order_unreadable")
@@ -312,30 +315,30 @@ def test_a_reader_whose_database_fails_tries_again_after_twice_as_long(client, a
         raise DatabaseDown
 
     with monkeypatch.context() as broken:
-        broken.setattr(read_order, "check_upload", down)
+        broken.setattr(reading, "check_upload", down)
         waits = []
         for _ in range(3):
             with pytest.raises(DatabaseDown):
                 read_next_order(db, app.state.admission)
             with db.transaction() as session:
-                waits.append(session.execute(text("SELECT extract(epoch FROM held_until - now()) FROM unread_orders")).scalar_one())
-            expire_holds(db)
+                waits.append(session.execute(text("SELECT extract(epoch FROM lease_until - now()) FROM unread_orders")).scalar_one())
+            expire_leases(db)
     assert [round(wait) for wait in waits] == [10, 20, 40]
     assert read() == [1]
     assert now(client, batch)["status"] == "queued"
 
 
-def test_a_hold_that_ends_while_rows_are_read_ends_the_reading(client, app, db, monkeypatch):
-    monkeypatch.setattr(read_order, "RENEW_SECONDS", 0.0)
+def test_a_lease_that_ends_while_rows_are_read_ends_the_reading(client, app, db, monkeypatch):
+    monkeypatch.setattr(reading, "RENEW_SECONDS", 0.0)
     batch = send(client, ndjson(*[GOOD] * 600)).json()
-    keep = keep_hold
+    keep = renew_lease
     looks: list[bool] = []
 
     def lost_at_the_third_look(*given: Any) -> bool:
         looks.append(keep(*given))
         return len(looks) < 3
 
-    monkeypatch.setattr(read_order, "keep_hold", lost_at_the_third_look)
+    monkeypatch.setattr(reading, "renew_lease", lost_at_the_third_look)
     assert read_next_order(db, app.state.admission) == 0
     assert looks == [True] * 3
     assert now(client, batch)["status"] == "reading"
@@ -385,7 +388,7 @@ def test_a_full_queue_turns_it_away_at_the_door_and_while_reading_it_waits(clien
     assert (turned_away.status_code, turned_away.json()["code"]) == (429, "queue_full")
     assert int(turned_away.headers["Retry-After"]) > 0
     room(10)
-    expire_holds(db)
+    expire_leases(db)
     assert read() == [2]
 
 
@@ -447,6 +450,18 @@ def test_the_template_is_that_of_the_moment_of_the_order(client, read, db, tenan
     assert (job["effective"]["prompt"], job["template"], now(client, batch)["template"]) == ("an old cup", "shelf@1", "shelf")
 
 
+def test_of_two_templates_the_body_s_is_meant(client, read, db, tenant):
+    for name in ("mug", "jug"):
+        body = {"name": name, "title": "t", "prompt": f"a {name}"}
+        save_template(db, Caller(tenant, "tests"), TemplateBody.model_validate(body))
+    content = json.dumps({"template": "jug", "rows": [{"vars": {}}]}).encode()
+    batches = [client.post(BATCHES, params={"template": "mug"}, content=content, headers={"Content-Type": "application/json"}).json()]
+    batches.append(send(client, content, "application/json", template="mug", tag="later").json())
+    assert read() == [1]
+    jobs = [client.get(batch["links"]["jobs"]).json()["data"][0] for batch in batches]
+    assert [(now(client, batch)["template"], job["template"]) for batch, job in zip(batches, jobs, strict=True)] == [("jug", "jug@1")] * 2
+
+
 def test_warnings_of_an_order_that_failed_are_kept(client, read):
     table = "提示词,备注\n,x\n".encode("gbk")
     at_once = client.post(BATCHES, content=table, headers={"Content-Type": "text/csv"}).json()
@@ -456,16 +471,27 @@ def test_warnings_of_an_order_that_failed_are_kept(client, read):
     assert now(client, batch)["warnings"] == at_once["warnings"]
 
 
-def test_a_full_tenant_holds_nobody_up(client, client_of, db, tenant, read, app, api_urls):
+@pytest.mark.parametrize("member", ["", "ana"])
+def test_who_is_full_holds_nobody_up(member, client, client_of, db, tenant, app, api_urls, monkeypatch):
     for _ in range(4):
-        send(client, ndjson(GOOD))
+        send(client, ndjson(GOOD), user="ana")
     owner = create_engine(api_urls[0])
     with owner.begin() as session:
-        session.execute(text("INSERT INTO allowances (tenant, member, weight, max_queued) VALUES (:tenant, '', 1, 0)"), {"tenant": tenant})
+        allow = "INSERT INTO allowances (tenant, member, weight, max_queued) VALUES (:tenant, :member, 1, 0)"
+        session.execute(text(allow), {"tenant": tenant, "member": member})
     owner.dispose()
-    other = send(client_of("t-waits-behind"), ndjson(GOOD)).json()
+    neighbour = client_of(f"t-waits-behind-{member or 'all'}")
+    other = send(neighbour, ndjson(GOOD)).json()
+    read: list[Any] = []
+
+    def noted(*given: Any) -> Any:
+        read.append(given)
+        return check_upload.check_upload(*given)
+
+    monkeypatch.setattr(reading, "check_upload", noted)
     assert [read_next_order(db, app.state.admission) for _ in range(6)] == [0, 0, 0, 0, 1, None]
-    assert now(client_of("t-waits-behind"), other)["total"] == 1
+    assert len(read) == 1, "of the others not a row was read"
+    assert now(neighbour, other)["total"] == 1
 
 
 def during_the_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
@@ -476,7 +502,7 @@ def during_the_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
         act()
         return take(*given)
 
-    monkeypatch.setattr(read_order, "take_batch", act_then_take)
+    monkeypatch.setattr(reading, "take_batch", act_then_take)
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause"])
@@ -504,37 +530,24 @@ def test_moved_while_its_rows_are_written_it_is_read_again(client, app, db, monk
     assert (now(client, batch)["priority"], job["priority"]) == ("bulk", "bulk")
 
 
-def test_a_pause_that_meets_the_commit_is_not_lost(client, db, tenant):
+def test_a_pause_that_meets_the_commit_is_not_lost(client, app, db, api_urls, monkeypatch, read):
+    """It waits for the reader's lock, and then it must see the rows that came with it."""
     batch = send(client, ndjson(GOOD)).json()
-    taken = take_unread(db)
-    assert taken is not None
     answers: list[Any] = []
     sender = threading.Thread(target=lambda: answers.append(client.post(batch["links"]["self"] + "/pause").json()))
-    with db.transaction() as session:
-        row = take_batch(session, taken)
-        row.unread = False
-        session.flush()
+    submit = reading.submit_batch
+
+    def pause_before_the_commit(*given: Any, **how: Any) -> Any:
+        done = submit(*given, **how)
         sender.start()
-        time.sleep(0.5)
-        session.execute(
-            text("UPDATE batches SET paused_at = NULL WHERE id = :id"),
-            {"id": batch["id"]},
-        )
-        put_job(session, tenant, batch["id"])
+        with psycopg.connect(api_urls[0].replace("+psycopg", ""), autocommit=True) as owner:
+            until(lambda: owner.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is not None, 30, "the pause waits")
+        return done
+
+    monkeypatch.setattr(reading, "submit_batch", pause_before_the_commit)
+    assert read() == [1]
     sender.join(30)
-    assert answers[0]["status"] == "paused"
-
-
-def put_job(session: Any, tenant: str, batch: str) -> None:
-    """A waiting row of the batch, as a copy of any other."""
-    columns = [name for (name,) in session.execute(text("SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs'"))]
-    own = {"id": ":id", "tenant": ":tenant", "batch_id": ":batch", "external_id": "NULL", "status": "'queued'", "hold": "NULL"}
-    values = ", ".join(own.get(name, f'"{name}"') for name in columns)
-    names = ", ".join(f'"{name}"' for name in columns)
-    session.execute(
-        text(f"INSERT INTO jobs ({names}) SELECT {values} FROM jobs WHERE finished_at IS NULL LIMIT 1"),
-        {"id": uuid.uuid4(), "tenant": tenant, "batch": batch},
-    )
+    assert [(answer["status"], answer["held"]) for answer in answers] == [("paused", 1)]
 
 
 def test_pauses_are_nobodys_vanishing(client, app, db, monkeypatch, read):
@@ -548,13 +561,15 @@ def test_pauses_are_nobodys_vanishing(client, app, db, monkeypatch, read):
 
 
 def test_what_ends_while_the_file_waits_ends_as_expired(client, read, db):
-    batch = send(client, ndjson(GOOD, GOOD | {"expires_in": 120}), expires_in=60).json()
+    soon = datetime.now(UTC) - timedelta(seconds=30)
+    rows = [GOOD, GOOD | {"expires_in": 120}, GOOD | {"expires_at": soon.isoformat()}]
+    batch = send(client, ndjson(*rows), expires_in=60).json()
     with db.transaction() as session:
         session.execute(text("UPDATE batches SET created_at = created_at - interval '90 s' WHERE id = :id"), {"id": batch["id"]})
-    assert read() == [2]
+    assert read() == [3]
     taken_at = datetime.fromisoformat(now(client, batch)["created_at"])
     ends = [datetime.fromisoformat(job["expires_at"]) for job in client.get(batch["links"]["jobs"]).json()["data"]]
-    assert sorted(ends) == [taken_at + timedelta(seconds=60), taken_at + timedelta(seconds=120)]
+    assert sorted(ends) == sorted([taken_at + timedelta(seconds=60), soon, taken_at + timedelta(seconds=120)])
 
 
 def test_there_is_nothing_to_collect_before_it_is_read(client, read):

@@ -16,10 +16,12 @@ from sqlalchemy import TextClause, text
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.claim import Claim
-from tests.integration.jobs.books import chain, job_row, submit_rows, take
+from factory.jobs.claim_job import claim_job
+from factory.jobs.claim_lists import Run
+from tests.integration.jobs.books import LEASE, chain, job_row, register, submit_rows, take
 
 claim_module = importlib.import_module("factory.jobs.claim_job")
-Meanwhile = Callable[..., Claim]
+Meanwhile = Callable[..., Any]
 GATE = "pg_advisory_xact_lock(20260301)"
 AT_THE_GATE = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
 
@@ -35,10 +37,10 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, db: Database, sql: psycopg.Connec
     monkeypatch.setattr(claim_module, "claim_statement", gated)
     with ThreadPoolExecutor(1) as pool:
 
-        def run(change: str, **binds: Any) -> Claim:
+        def run(change: str, ask: Callable[[Database], Claim | None] = take, **binds: Any) -> Claim | None:
             with psycopg.connect(sql.info.dsn, password=sql.info.password) as gate:
                 gate.execute(f"SELECT {GATE}")
-                claim = pool.submit(take, db)
+                claim = pool.submit(ask, db)
                 while sql.execute(AT_THE_GATE).fetchone() != (True,):
                     assert not claim.done(), claim.result()
                     time.sleep(0.01)
@@ -81,3 +83,19 @@ def test_a_head_that_somebody_took_is_passed_over(meanwhile: Meanwhile, db: Data
     claim = meanwhile("UPDATE jobs SET status = 'running', attempt = 1, worker = 'w2', lease_until = now() WHERE id = %(id)s", id=head)
     assert claim.job_id == second
     assert (job_row(sql, head)["worker"], len(chain(sql, head))) == ("w2", 1), "no event of ours"
+
+
+def test_of_a_few_rows_no_second_worker_takes_the_next_because_the_first_is_taken_meanwhile(
+    meanwhile: Meanwhile, db: Database, caller: Caller, sql: psycopg.Connection
+) -> None:
+    """A ring wakes every idle worker at the same moment: one loads for the order's first row, the others must not load for the next ones."""
+    register(sql, "default")
+    submit_rows(db, caller, [{}] * 3)
+    head, *others = waiting(sql, "vft")
+    begun = "UPDATE jobs SET status = 'running', worker = 'other', attempt = 1, lease_until = now() + interval '1 hour' WHERE id = %(id)s"
+
+    def idle_worker(db: Database) -> Claim | None:
+        return claim_job(db, worker="idle", lease=LEASE, run=Run())
+
+    assert meanwhile(begun, idle_worker, id=head) is None
+    assert waiting(sql, "vft") == others

@@ -1,4 +1,4 @@
-"""read_order: an order that was received as a file gets its rows, or the reason why it never will."""
+"""read_next_order: an order that was received as a file gets its rows, or the reason why it never will."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.status import Priority
-from factory.errors import Capacity, Invalid, LeaseLost, QueueFull, Transient
+from factory.errors import Capacity, Invalid, LeaseLost, NotFound, QueueFull, Transient
 from factory.intake.check_upload import CheckedUpload, check_upload
 from factory.intake.columns import Reading
 from factory.intake.uploads import Upload
@@ -28,10 +28,10 @@ from factory.jobs.unread_orders import (
     ReceivedBatch,
     TakenOrder,
     back_off,
-    keep_hold,
     parts_of,
     put_back,
     refuse_order,
+    renew_lease,
     take_batch,
     take_unread,
 )
@@ -44,8 +44,8 @@ log = get_logger(__name__)
 
 
 @dataclass
-class _HeldUpload(Upload):
-    """Keeps the hold on its order while its rows are read, once or twice."""
+class _LeasedUpload(Upload):
+    """Renews the lease of its order while its rows are read, once or twice."""
 
     keep: Callable[[], None] = lambda: None
 
@@ -60,7 +60,7 @@ class _HeldUpload(Upload):
 def read_next_order(db: Database, admission: Callable[[], Admission]) -> int | None:
     """Read the oldest order that waits for it; returns how many rows were ordered, None when there is nothing to read.
 
-    Raises Transient; the order waits to be read again then.
+    Raises Transient and Capacity; the order waits to be read again then.
     """
     taken = take_unread(db)
     if taken is None:
@@ -81,12 +81,15 @@ def _read(db: Database, taken: TakenOrder, admission: Callable[[], Admission]) -
     try:
         _limit_attempts(taken)
         with db.transaction() as session:  # before a minute is spent on what has no place
-            require_room(session, db.now(), tenant=taken.caller.tenant, default=admission().limits.max_queued)
+            require_room(session, db.now(), tenant=taken.caller.tenant, user=taken.user, default=admission().limits.max_queued)
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
             for part in parts_of(db, taken):
                 file.write(part)
-            upload = _HeldUpload(file, taken.kind, taken.sha256, dict(taken.form), keep=_keeper(db, taken))
-            return _order(db, taken, check_upload(db, taken.caller, admission, upload, taken.address), upload)
+            upload = _LeasedUpload(file, taken.kind, taken.sha256, dict(taken.form), keep=_renewer(db, taken))
+            checked = check_upload(db, taken.caller, lambda: replace(admission(), moment=taken.ordered_at), upload, taken.address)
+            if not renew_lease(db, taken):  # for the writing, which takes less than the minute that a statement may last
+                raise LeaseLost
+            return _order(db, taken, checked, upload)
     except QueueFull:
         raise
     except Invalid as fault:
@@ -101,13 +104,13 @@ def _limit_attempts(taken: TakenOrder) -> None:
         raise Invalid(message, code="order_unreadable")
 
 
-def _keeper(db: Database, taken: TakenOrder) -> Callable[[], None]:
+def _renewer(db: Database, taken: TakenOrder) -> Callable[[], None]:
     renewed = time.monotonic()
 
     def keep() -> None:
         nonlocal renewed
         if time.monotonic() - renewed > RENEW_SECONDS:
-            if not keep_hold(db, taken):
+            if not renew_lease(db, taken):
                 raise LeaseLost
             renewed = time.monotonic()
 
@@ -116,9 +119,10 @@ def _keeper(db: Database, taken: TakenOrder) -> Callable[[], None]:
 
 def _order(db: Database, taken: TakenOrder, checked: CheckedUpload, upload: Upload) -> int:
     order, now = checked.head.as_order(), db.now()
-    order = replace(
-        order, template=taken.template or order.template, priority=Priority(taken.priority) if taken.priority else order.priority
-    )
+    if order.template == taken.form.get("template"):  # in the version that was meant when it was ordered; the batch says what was said
+        order = replace(order, template=taken.template)
+    if taken.priority:
+        order = replace(order, priority=Priority(taken.priority))
     limits: dict[str, Any] = {"request_sha256": taken.request_sha256, "max_queued": checked.max_queued}
     locked: list[Batch] = []
     received = ReceivedBatch(taken.batch_id, taken.ordered_at, lambda session: locked.append(take_batch(session, taken)))
@@ -137,7 +141,12 @@ def _order(db: Database, taken: TakenOrder, checked: CheckedUpload, upload: Uplo
 
 
 def _name_taken(db: Database, taken: TakenOrder, name: str) -> Invalid:
-    holder = find_own_batch(db, tenant=taken.caller.tenant, external_id=name).batch
+    try:
+        holder = find_own_batch(db, tenant=taken.caller.tenant, external_id=name).batch
+    except NotFound as fault:
+        raise Transient(f"who had the name {name!r} has lost it") from fault
+    if holder.problem is not None:
+        raise Transient(f"who had the name {name!r} came to nothing")
     if holder.request_sha256 == taken.request_sha256:
         return Invalid(f"this same order was taken before, as batch {holder.id}; nothing of it is missing", code="already_ordered")
     return Invalid(f"external_id {name!r} belongs to batch {holder.id}, another order; choose a new id", code="external_id_reused")
