@@ -29,7 +29,7 @@ STAGES = {"COPY": ("COPY jobs%", 0.2), "events": ("INSERT INTO audit_events%", 0
 
 @pytest.fixture(scope="module")
 def line(build_line: Callable[..., Line]) -> Line:
-    return build_line()
+    return build_line(FACTORY_DEFAULT_MAX_QUEUED=str(20 * ROWS))  # nothing is drawn here, so all of them wait
 
 
 @pytest.fixture(scope="module")
