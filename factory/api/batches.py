@@ -65,12 +65,13 @@ async def post_batch(
     def order() -> Answer:
         upload = read_upload(body)
         once = Once(caller.tenant, key, request_hash(request, upload.sha256))
+        address = head_from_pairs(pairs)
         if later:
-            answer = receive_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once)
+            answer = receive_batch(db, caller, admission, links, upload, address, once)
             wake_reader()
             return answer
         hours = opening_hours(settings.offpeak_windows, settings.timezone)
-        answer = order_batch(db, caller, admission, links, upload, head_from_pairs(pairs), once, hours)
+        answer = order_batch(db, caller, admission, links, upload, address, once, hours)
         if not answer.replayed:
             ring(int(answer.body["counts"]["queued"]))
         return answer

@@ -105,16 +105,21 @@ def goes_on_to_one_whole_order(line: Line, project: str) -> None:
     assert taken(line, project) == (1, ROWS, ROWS)
 
 
-def test_killed_while_the_file_comes_in(line: Line, api: Callable[[], Guarded]) -> None:
-    server, half_sent, go_on = api(), threading.Event(), threading.Event()
+def killed_half_way(line: Line, server: Guarded, project: str, prefer: str = "") -> None:
+    """Kill the API when half of the file has been sent; nobody gets an answer."""
+    half_sent, go_on = threading.Event(), threading.Event()
     answers: list[httpx.Response | None] = []
-    sender = threading.Thread(target=lambda: answers.append(order(line, "half", halves("half", half_sent, go_on))))
+    sender = threading.Thread(target=lambda: answers.append(order(line, project, halves(project, half_sent, go_on), prefer)))
     sender.start()
     assert half_sent.wait(60)
     server.kill()
     go_on.set()
     sender.join(60)
     assert answers == [None]
+
+
+def test_killed_while_the_file_comes_in(line: Line, api: Callable[[], Guarded]) -> None:
+    killed_half_way(line, api(), "half")
     assert taken(line, "half") == (0, 0, 0)
     api()
     goes_on_to_one_whole_order(line, "half")
@@ -190,15 +195,7 @@ def test_whoever_reads_a_received_order_is_killed_and_another_one_reads_it(line:
 
 
 def test_killed_while_it_receives_there_is_no_order(line: Line, api: Callable[[], Guarded]) -> None:
-    server, half_sent, go_on = api(), threading.Event(), threading.Event()
-    answers: list[httpx.Response | None] = []
-    sender = threading.Thread(target=lambda: answers.append(order(line, "cut", halves("cut", half_sent, go_on), "respond-async")))
-    sender.start()
-    assert half_sent.wait(60)
-    server.kill()
-    go_on.set()
-    sender.join(60)
-    assert answers == [None]
+    killed_half_way(line, api(), "cut", "respond-async")
     assert not line.rows("SELECT 1 FROM batches WHERE project = 'cut' UNION ALL SELECT 1 FROM unread_orders")
     api()
     received(line, "cut")
