@@ -100,4 +100,9 @@ EVENT_COLUMNS = ["at", "tenant", "actor_kind", "actor", "action", "batch_id", "j
 
 
 def _pairs(detail: Mapping[str, Any] | None) -> list[Any]:
-    return [part for name, value in (detail or {}).items() for part in (literal(name), literal(value, JSONB))]
+    return [part for name, value in (detail or {}).items() for part in (literal(name), _json(value))]
+
+
+def _json(value: Any) -> ColumnElement[Any]:
+    """A value as it is, a bind as what it will be."""
+    return value if isinstance(value, ColumnElement) else literal(value, JSONB)

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    Integer,
+    Interval,
+    TableValuedAlias,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    column,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
-from factory.db import Database, among
+from factory.db import Compiled, Database
 from factory.domain.claim import Claim
 from factory.domain.job import Job
-from factory.domain.status import JobStatus, Phase
-from factory.jobs.held import held
+from factory.domain.status import Phase
+from factory.jobs.held import fence
+
+HOLDER = (Job.id, Job.attempt, Job.worker)
 
 
 def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) -> set[Claim]:
@@ -21,23 +40,40 @@ def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) 
     A claim that is missing from the answer was canceled, or its lease ran out and another attempt has the job, maybe by the same worker.
     Asked each second, it writes only when a third of the lease is gone or the phase has changed.
     """
-    now = db.now()
+    binds: dict[str, Any] = {
+        "ids": [claim.job_id for claim in claims],
+        "attempts": [claim.attempt for claim in claims],
+        "workers": [claim.worker for claim in claims],
+        "phases": [phase.value for phase in claims.values()],
+        "lease": lease,
+        "unspent": lease * 2 / 3,
+    }
+    if db.clock:
+        binds["now"] = db.clock()
     with db.transaction() as session:
-        due = Job.lease_until < now + lease * 2 / 3
-        # One statement for any number: a text for each number of pictures that wait for the storage took 25 MB of each worker.
-        running = among(Job.id, [claim.job_id for claim in claims]), Job.status == JobStatus.RUNNING.value
-        rows = session.execute(select(Job.id, Job.attempt, Job.worker, Job.phase, due).where(*running)).all()
-        found = {tuple(row[:3]): tuple(row[3:]) for row in rows}
-        # Locked in id order, as a cancel locks them: neither can wait for the other in a circle.
-        for claim, phase in sorted(claims.items(), key=lambda item: item[0].job_id):
-            key = _holder(claim)
-            if key in found and found[key] != (phase.value, False):
-                until = case((due, now + lease), else_=Job.lease_until)
-                renewed = update(Job).where(*held(claim)).values(lease_until=until, phase=phase.value).returning(Job.id)
-                if session.execute(renewed).scalar() is None:
-                    del found[key]
-    return {claim for claim in claims if _holder(claim) in found}
+        rows = _renewing(own_clock=db.clock is not None).run(session, binds).all()
+    held = {tuple(row) for row in rows}
+    return {claim for claim in claims if (claim.job_id, claim.attempt, claim.worker) in held}
 
 
-def _holder(claim: Claim) -> tuple[Any, ...]:
-    return claim.job_id, claim.attempt, claim.worker
+@lru_cache(maxsize=2)
+def _renewing(*, own_clock: bool) -> Compiled:
+    """One statement for any number, built once: a text for each number of pictures that wait for the storage took 25 MB of each worker."""
+    now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
+    asked = _asked()
+    due = Job.lease_until < now + bindparam("unspent", type_=Interval)
+    differs = or_(due, Job.phase.is_distinct_from(asked.c.phase)).label("differs")
+    found = select(*HOLDER, asked.c.phase, differs).where(*fence(asked.c.id, asked.c.attempt, asked.c.worker)).cte("found")
+    # Locked in id order, as a cancel locks them: neither can wait for the other in a circle.
+    still = fence(found.c.id, found.c.attempt, found.c.worker)
+    locked = select(Job.id, found.c.phase).where(found.c.differs, *still).order_by(Job.id).with_for_update(of=Job).cte("locked")
+    until = case((due, now + bindparam("lease", type_=Interval)), else_=Job.lease_until)
+    renewed = update(Job).where(Job.id == locked.c.id).values(lease_until=until, phase=locked.c.phase).returning(*HOLDER).cte("renewed")
+    as_they_are = select(found.c.id, found.c.attempt, found.c.worker).where(~found.c.differs)
+    return Compiled.of(union_all(as_they_are, select(renewed)))
+
+
+def _asked() -> TableValuedAlias:
+    columns = column("id", Uuid), column("attempt", Integer), column("worker", Text), column("phase", Text)
+    arrays = (bindparam(f"{one.name}s", type_=ARRAY(one.type)) for one in columns)
+    return func.unnest(*arrays).table_valued(*columns).render_derived(name="asked")

@@ -10,7 +10,7 @@ from factory.domain.claim import Claim
 from factory.domain.status import Phase
 from factory.jobs.find_assets import known_keys
 from factory.jobs.renew_leases import renew_leases
-from tests.integration.jobs.books import LEASE, submit, submit_rows, take
+from tests.integration.jobs.books import LEASE, Clock, submit, submit_rows, take
 from tests.integration.statements import texts_sent
 
 MANY = (1, 2, 7)
@@ -34,7 +34,19 @@ def test_leases_held(db: Database, caller: Caller) -> None:
             assert renew_leases(db, held, LEASE) == set(held)
         sent.append(texts)
     assert sent[0] == sent[1] == sent[2]
-    assert len(sent[0]) == 1, "nothing is due, so it is only read"
+    assert len(sent[0]) == 1
+
+
+def test_leases_renewed(db: Database, clock: Clock, caller: Caller) -> None:
+    """Some are due, some change their phase: still one statement."""
+    submit_rows(db, caller, [{} for _ in range(max(MANY))])
+    claims = [take(db) for _ in range(max(MANY))]
+    with texts_sent(db) as texts:
+        for many in MANY:
+            clock.advance(LEASE.total_seconds() / 2)
+            assert renew_leases(db, dict.fromkeys(claims[:many], Phase.FINISHING), LEASE) == set(claims[:many])
+    assert len(texts) == len(MANY)
+    assert len(set(texts)) == 1
 
 
 def test_keys_asked_for(db: Database) -> None:

@@ -6,21 +6,21 @@ import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from sqlalchemy import ColumnElement, Row, Select, insert, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from factory.db import Database
-from factory.domain.audit_event import Actor, AuditAction, AuditEvent
+from factory.domain.audit_event import AuditAction, AuditEvent
 from factory.domain.claim import Claim
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.domain.status import Phase as DrawingPhase
-from factory.jobs.change_status import RELEASED
 from tests.integration.jobs.books import Books, Clock
 from tests.integration.jobs.machine import JobsMachine, MortalDatabase, run
 
@@ -41,8 +41,14 @@ Plant = Callable[[pytest.MonkeyPatch], type[JobsMachine]]
 
 
 def close_without_fencing(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
-    patch.setattr(close_module, "held", lambda claim: [Job.id == claim.job_id])
+    patch.setattr(close_module, "fence", lambda job_id, *_: [Job.id == job_id])
+    _build_anew(patch)
     return JobsMachine
+
+
+def _build_anew(patch: pytest.MonkeyPatch) -> None:
+    """The statement of close_job, of the parts that are planted now and never again."""
+    patch.setattr(close_module, "_closing", lru_cache(close_module._closing.__wrapped__))
 
 
 def renew_for_everybody(_: pytest.MonkeyPatch) -> type[JobsMachine]:
@@ -60,49 +66,21 @@ def renew_for_everybody(_: pytest.MonkeyPatch) -> type[JobsMachine]:
 
 def close_and_log_afterwards(patch: pytest.MonkeyPatch) -> type[JobsMachine]:
     """The status changes in one transaction, its event is written in the next: right, until the process dies in between."""
-    unlogged: list[dict[str, Any]] = []
+    real = close_module.status_statement
 
-    def change_only(
-        session: Session,
-        picked: Select[Any],
-        to: JobStatus,
-        *,
-        now: ColumnElement[Any],
-        action: AuditAction,
-        actor: Actor,
-        values: Mapping[str, Any] | None = None,
-        **_: Any,
-    ) -> list[Row[Any]]:
-        chosen = session.execute(picked.with_for_update(of=Job)).first()
-        if chosen is None:
-            return []
-        new = {"status": to.value, "finished_at": now, **RELEASED, **(values or {})}
-        rows = list(session.execute(update(Job).where(Job.id == chosen.picked_id).values(new).returning(*Job.__table__.c)))
-        unlogged.extend(
-            {
-                "at": now,
-                "tenant": row.tenant,
-                "actor_kind": actor.kind,
-                "actor": actor.name,
-                "action": action.value,
-                "job_id": row.id,
-                "attempt": row.attempt,
-                "was": chosen.was,
-                "became": to.value,
-                "detail": {},
-            }
-            for row in rows
-        )
-        return rows
+    def unlogged(*parts: Any, **how: Any) -> Select[Any]:
+        (moved,) = real(*parts, **how).get_final_froms()
+        return select(moved)
 
     def close_then_log(db: Database, claim: Claim, finished: Any) -> None:
-        unlogged.clear()
         close_module.close_job(db, claim, finished)
+        event = {"tenant": claim.tenant, "job_id": claim.job_id, "attempt": claim.attempt, "actor_kind": "worker", "actor": claim.worker}
+        change = {"action": AuditAction.JOB_SUCCEEDED.value, "was": "running", "became": "succeeded", "detail": {}}
         with db.transaction() as session:
-            for event in unlogged:
-                session.execute(insert(AuditEvent).values(event).inline())
+            session.execute(insert(AuditEvent).values(at=db.now(), **event, **change).inline())
 
-    patch.setattr(close_module, "change_status", change_only)
+    patch.setattr(close_module, "status_statement", unlogged)
+    _build_anew(patch)
     return type("LogsAfterwards", (JobsMachine,), {"close_job": staticmethod(close_then_log)})
 
 

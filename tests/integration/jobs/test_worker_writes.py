@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from factory.jobs.renew_leases import renew_leases
 from factory.jobs.replay_dead_letters import replay_dead_letters
 from factory.jobs.requeue_lost_jobs import Requeued, requeue_lost_jobs
 from tests.integration.canceling import cancel_job
-from tests.integration.jobs.books import LEASE, NOON, Clock, chain, everything, finished, job_row, submit, take
+from tests.integration.jobs.books import LEASE, NOON, Books, Clock, chain, everything, finished, job_row, submit, take
 
 OPERATOR = Actor("operator", "test")
 
@@ -252,3 +253,18 @@ def test_a_file_of_another_job_cannot_be_delivered(db: Database, caller: Caller,
     with pytest.raises(IntegrityError):
         close_job(db, second, finished(first))
     assert everything(sql) == before
+
+
+def test_a_renewal_that_waits_for_a_cancel_learns_of_it(db: Database, caller: Caller, sql: psycopg.Connection, books: Books) -> None:
+    """It read the job while the cancel was not committed yet."""
+    job_id = submit(db, caller)
+    claim = take(db)
+    with psycopg.connect(books.owner_dsn) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE jobs SET status = 'canceled', worker = NULL, lease_until = NULL, phase = NULL WHERE id = %s", (job_id,))
+        renewal = pool.submit(renew_leases, db, {claim: Phase.FINISHING}, LEASE)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while sql.execute(waiting).fetchone() == (0,):
+            assert not renewal.done()
+        other.commit()
+        assert renewal.result() == set()
+    assert (job_row(sql, job_id)["status"], job_row(sql, job_id)["lease_until"]) == ("canceled", None)
