@@ -8,8 +8,12 @@ GPU_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3, 4, 
 WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900, 3600)
 CHAIN_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
-jobs = Gauge("factory_jobs", "Jobs by state, counted on scrape; finished states live in the audit log", ["state"])
-oldest_queued_seconds = Gauge("factory_oldest_queued_seconds", "Age of the job that has waited longest")
+jobs = Gauge(
+    "factory_jobs",
+    "Jobs by state, counted on scrape, queued ones up to 10000 of each lane; finished states live in the audit log",
+    ["state"],
+)
+oldest_queued_seconds = Gauge("factory_oldest_queued_seconds", "Age of the job that has waited longest, wherever it stands")
 requests_total = Counter("factory_http_requests_total", "HTTP answers", ["method", "route", "status"])
 request_seconds = Histogram("factory_http_request_seconds", "HTTP answer time", ["method", "route"])
 ring_failures_total = Counter("factory_ring_failures_total", "Rings that the broker did not take")

@@ -38,6 +38,7 @@ class Job(CustomerLabels, Row):
         Index("jobs_waiting_by_turn_idx", "tenant", "lane", "checkpoint", "turn", "id", postgresql_where=WAITING),
         Index("jobs_waiting_idx", "lane", "vft", "id", postgresql_where=WAITING),
         Index("jobs_waiting_by_batch_idx", "batch_id", postgresql_where=WAITING),
+        Index("jobs_waiting_since_idx", "ready_at", postgresql_where=WAITING),
         Index("jobs_held_idx", "hold", "tenant", "lane", "turn", "id", postgresql_where=text("hold IS NOT NULL")),
         Index("jobs_paused_idx", "batch_id", postgresql_where=text("hold = 'paused'")),
         Index("jobs_scheduled_idx", "not_before", postgresql_where=text("hold = 'scheduled'")),
