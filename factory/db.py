@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,24 @@ from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, ClauseElement, ColumnElement, CursorResult, DateTime, any_, create_engine, func, literal, text
+from sqlalchemy import (
+    ARRAY,
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    DateTime,
+    Engine,
+    Row,
+    any_,
+    create_engine,
+    event,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from factory.errors import DatabaseDown
@@ -21,6 +37,8 @@ from factory.errors import DatabaseDown
 PATIENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 # One slow statement must not hold rows for ever, and no transaction may stay open while something else is waited for.
 GUARDS = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+# A connection that answered so lately is not asked first whether it still would: that is a way there and back for every transaction.
+FRESH_SECONDS = 1.0
 DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
@@ -37,11 +55,12 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=10,
-            pool_pre_ping=True,
             pool_recycle=1800,
             hide_parameters=True,  # a statement in the log must not carry a prompt
             connect_args={"connect_timeout": 5, "options": GUARDS, **PATIENCE},
         )
+        _ping_what_stood_idle(self.engine)
+        self._each_alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def now(self) -> ColumnElement[datetime]:
         """The time of the transaction, as an SQL expression (timestamptz)."""
@@ -52,15 +71,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Commit on leaving, roll back on any error. Raises DatabaseDown when the server went away."""
-        try:
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except (OperationalError, InterfaceError) as fault:
-            raise DatabaseDown(f"the database did not answer: {type(fault.orig).__name__}") from fault
-        except DBAPIError as fault:
-            if fault.connection_invalidated:
-                raise DatabaseDown(f"the database did not answer: {type(fault.orig).__name__}") from fault
-            raise
+        with _telling_when_down(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> Row[Any] | None:
+        """Its one row or None, in a transaction of its own that is committed already: one way there and back instead of three. Raises as `transaction`."""
+        with _telling_when_down(), self._each_alone.connect() as connection:
+            return statement.run(connection, binds).one_or_none()
 
     def check(self) -> None:
         """Raises DatabaseDown unless a statement goes through."""
@@ -69,6 +86,33 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _telling_when_down() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as fault:
+        if isinstance(fault, OperationalError | InterfaceError) or fault.connection_invalidated:
+            raise DatabaseDown(f"the database did not answer: {type(fault.orig).__name__}") from fault
+        raise
+
+
+def _ping_what_stood_idle(engine: Engine) -> None:
+    """As `pool_pre_ping`, but only after FRESH_SECONDS without use: a server that was started anew meanwhile costs a connection, no transaction."""
+
+    @event.listens_for(engine, "checkin")
+    def note(_: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < FRESH_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as fault:
+            raise DisconnectionError from fault
 
 
 @dataclass(frozen=True)
@@ -83,9 +127,9 @@ class Compiled:
         compiled = statement.compile(dialect=DIALECT)
         return cls(compiled.string, {name: value for name, value in compiled.params.items() if value is not None})
 
-    def run(self, session: Session, binds: Mapping[str, Any]) -> CursorResult[Any]:
+    def run(self, connection: Connection, binds: Mapping[str, Any]) -> CursorResult[Any]:
         """With values for all binds that it left open (else ProgrammingError); others are passed over."""
-        return session.connection().exec_driver_sql(self.sql, {**self.binds, **binds})
+        return connection.exec_driver_sql(self.sql, {**self.binds, **binds})
 
 
 def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> int:

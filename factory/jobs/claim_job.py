@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import (
-    ColumnElement,
     DateTime,
     Double,
     Interval,
@@ -23,7 +22,6 @@ from sqlalchemy import (
     literal_column,
     update,
 )
-from sqlalchemy.orm import Session
 
 from factory.db import Compiled, Database
 from factory.domain.audit_event import Actor, AuditAction
@@ -53,18 +51,20 @@ def claim_job(
     held, spares, run = tuple(dict.fromkeys(resident)), run is not None, run or Run()
     statement = _statement(db, len(held), run, ahead=ahead, spares=spares)
     binds = {"worker": worker, "actor_name": worker, "lease": lease, "phase": (Phase.CLAIMED if ahead else Phase.GENERATING).value}
-    binds |= {"lora_key": run.lora_key, "lacks": list(run.lacks), **{f"r{number}": name for number, name in enumerate(held)}}
+    binds |= {
+        "patience": run.patience,
+        "lora_key": run.lora_key,
+        "lacks": list(run.lacks),
+        **{f"r{number}": name for number, name in enumerate(held)},
+    }
     if db.clock:
         binds["now"] = db.clock()
-    while True:
-        with db.transaction() as session:
-            row = statement.run(session, binds).one_or_none()
-            if row is None:
-                return None
-            try:
-                return _claim(row)
-            except ValidationError as fault:
-                _fail(session, db.now(), row, fault)
+    while (row := db.run_alone(statement, binds)) is not None:
+        try:
+            return _claim(row)
+        except ValidationError as fault:
+            _fail(db, row, fault)
+    return None
 
 
 def _statement(db: Database, resident: int, run: Run, *, ahead: bool, spares: bool) -> Compiled:
@@ -112,19 +112,20 @@ def _taking(question: TextClause, *, own_clock: bool) -> Compiled:
     return Compiled.of(taken.add_cte(behind))
 
 
-def _fail(session: Session, now: ColumnElement[Any], row: Row[Any], fault: ValidationError) -> None:
-    """A spec that this version cannot read would be the head of its list for ever."""
+def _fail(db: Database, row: Row[Any], fault: ValidationError) -> None:
+    """A spec that this version cannot read would be the head of its list for ever. If this worker ends before, the lease does."""
     error = describe(Permanent(f"the stored spec cannot be read: {fault.errors()[0]['msg']}; order this picture again"))
-    change_status(
-        session,
-        pick(JOBS.c.id == row.id),
-        JobStatus.FAILED,
-        now=now,
-        action=AuditAction.JOB_FAILED,
-        actor=Actor("worker", row.worker),
-        values={"error": error},
-        detail=error,
-    )
+    with db.transaction() as session:
+        change_status(
+            session,
+            pick(JOBS.c.id == row.id, JOBS.c.attempt == row.attempt),
+            JobStatus.FAILED,
+            now=db.now(),
+            action=AuditAction.JOB_FAILED,
+            actor=Actor("worker", row.worker),
+            values={"error": error},
+            detail=error,
+        )
 
 
 def _claim(row: Row[Any]) -> Claim:
