@@ -13,7 +13,9 @@ from functools import lru_cache
 from sqlalchemy import TextClause, text
 
 # From a comparison of policies on the same arrivals, which `factory simulate --against-all` repeats.
-W_SECONDS = 1.5  # the cheapest load, from pinned memory: an interactive job waits so long for a worker that holds its checkpoint
+# An interactive job waits so long for a worker that holds its checkpoint: the cheapest load, from pinned memory. Less where pictures are quick:
+# each worker asks once for each of its pictures, so whoever holds it has been here by then.
+W_SECONDS = 1.5
 MIN_RUN = 30  # pictures between two swaps: loads of 7.5 s then cost at most 12 % of bulk's time, without it a third
 OVERDUE_SECONDS = 300  # bulk of another checkpoint waits so long before it may cost a load
 LORA_RUN = 30  # pictures with the same LoRAs before the others of the checkpoint get their turn
@@ -37,7 +39,7 @@ TAKEABLE = (
 class Run:
     """What a worker has been doing: pictures since its last load, with these LoRAs, interactive ones in a row. As a new worker, unless said.
 
-    `lacks` names the checkpoints that its disk does not have.
+    `lacks` names the checkpoints that its disk does not have. `patience`: see W_SECONDS.
     """
 
     since_swap: int = 0
@@ -46,6 +48,7 @@ class Run:
     interactive_run: int = 0
     offpeak_open: bool = False
     lacks: tuple[str, ...] = ()
+    patience: float = W_SECONDS
 
 
 @lru_cache(maxsize=256)
@@ -61,7 +64,7 @@ def claim_statement(
     loading: bool = False,
     spares: bool = False,
 ) -> TextClause:
-    """(head id, head vft, turn id, turn vft), locked; no row when nothing can be taken. Binds: worker, lora_key, r0 … and what `now` needs.
+    """(head id, head vft, turn id, turn vft), locked; no row when nothing can be taken. Binds: worker, patience, lora_key, r0 … and what `now` needs.
 
     `resident` is how many checkpoints the worker holds; r0 is the one in use. With `lacking`, jobs of the checkpoints in `lacks` are left out.
     `loading`: a checkpoint is on its way, and none is loaded behind it: the job would wait for both, and others are sooner free.
@@ -113,7 +116,7 @@ def _near(lane: str, resident: int, *, same_lora: bool) -> Iterator[str]:
 
 def _waited(*, lacking: bool) -> str:
     """The head of all interactive jobs, once it has waited for W. One behind it waits until it is the head, or is near somebody."""
-    late = f"h.ready_at <= {{now}} - make_interval(secs => {W_SECONDS})"
+    late = "h.ready_at <= {now} - make_interval(secs => CAST(:patience AS double precision))"
     if lacking:
         return _best("interactive", f"{ON_DISK} AND {late}")
     head = _head("interactive", columns="j.id, j.ready_at", lock="")

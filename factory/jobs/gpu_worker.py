@@ -184,6 +184,7 @@ class GpuWorker:
             # This process is being ended. A claim that is kept would be renewed for as long as it lives.
             self._give_back(claim)
             raise
+        self._run.drew(picture.seconds)
         busy = time.perf_counter() - started
         summary.swaps += summary.checkpoint not in ("", claim.spec.checkpoint)
         summary.pictures, summary.checkpoint = summary.pictures + 1, claim.spec.checkpoint

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from factory.domain.claim import Claim
 from factory.domain.status import Lane
-from factory.jobs.claim_lists import Run
+from factory.jobs.claim_lists import W_SECONDS, Run
+from factory.jobs.learn_speeds import STAGES
+
+NEWEST = 0.2  # what the newest picture counts in the mean
 
 
 @dataclass
 class WorkerRun:
     """Counted when a job is claimed, since the next claim is made before its picture is drawn. `is_offpeak` tells the hour,
-    `lacks` names checkpoints that were not on this worker's disk when it last looked."""
+    `lacks` names checkpoints that were not on this worker's disk when it last looked, `picture_seconds` is how long a picture takes here."""
 
     is_offpeak: Callable[[], bool]
     since_swap: int = 0
@@ -21,10 +24,17 @@ class WorkerRun:
     lora_run: int = 0
     interactive_run: int = 0
     lacks: set[str] = field(default_factory=set)
+    picture_seconds: float = W_SECONDS
 
     def next(self) -> Run:
         """What the next claim has to know."""
-        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak(), tuple(sorted(self.lacks)))
+        lacks, patience = tuple(sorted(self.lacks)), min(W_SECONDS, self.picture_seconds)
+        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak(), lacks, patience)
+
+    def drew(self, stages: Mapping[str, float]) -> None:
+        """How long each stage of a picture took, seconds."""
+        seconds = sum(stages.get(stage, 0.0) for stage in STAGES)
+        self.picture_seconds += NEWEST * (seconds - self.picture_seconds)
 
     def took(self, claim: Claim, resident: Sequence[str]) -> None:
         """`resident`: what the worker held, or was loading, when it claimed."""

@@ -92,9 +92,8 @@ class Production:
 
     def take(self, worker: SimulatedWorker, at: float, *, ahead: bool) -> Ticket | None:
         self._books.clock.seconds = at
-        # A worker that came back knows nothing of what it drew before.
         self._workers[worker.name] = worker
-        run = self._runs.setdefault((worker.name, worker.lives), WorkerRun(lambda: False))
+        run = self._run(worker)
         resident = list(worker.resident)
         claim = claim_job(self._db, worker=worker.name, lease=self._lease, resident=resident, ahead=ahead, run=run.next())
         if claim is None:
@@ -104,6 +103,7 @@ class Production:
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         self._books.clock.seconds = at
+        self._run(worker).drew({"denoise": ticket.wanted.seconds})
         try:
             close_job(self._db, ticket.token, _finished(ticket.token, ticket.wanted))
         except LeaseLost:
@@ -120,6 +120,10 @@ class Production:
             self._learned = at
             learn_speeds(self._db)
             self._show_workers()
+
+    def _run(self, worker: SimulatedWorker) -> WorkerRun:
+        """One that came back knows nothing of what it drew before."""
+        return self._runs.setdefault((worker.name, worker.lives), WorkerRun(lambda: False))
 
     def _show_workers(self) -> None:
         """Quotes count who is alive; nothing else here does."""

@@ -41,6 +41,16 @@ def test_an_interactive_job_of_another_checkpoint_waits_for_about_one_load(db: D
     assert take(db, resident=HERE).job_id == elsewhere
 
 
+def test_where_pictures_are_quick_it_waits_for_one_picture_only(db: Database, clock: Clock, caller: Caller) -> None:
+    """Whoever holds its checkpoint asks once for each picture, and would have taken it by then."""
+    elsewhere, work, quick = submit(db, caller, model="other"), bulk(db, caller), Run(patience=0.2)
+    clock.advance(0.1)
+    assert take(db, resident=HERE, run=quick).job_id == work
+    bulk(db, caller)
+    clock.advance(0.1)
+    assert take(db, resident=HERE, run=quick).job_id == elsewhere
+
+
 def test_a_worker_that_holds_the_checkpoint_takes_it_at_once(db: Database, caller: Caller) -> None:
     bulk(db, caller)
     wanted = submit(db, caller, model="other")
@@ -216,7 +226,7 @@ def test_a_claim_reads_only_the_starts_of_the_queue_s_indexes(db: Database, call
     submit_rows(db, caller, ({"model": ("default", "other")[n % 2]} for n in range(3000)))
     sql.execute("ANALYZE jobs")
     statement = claim_statement(2, same_lora=True, may_swap=True, bulk_first=False, offpeak=True, now="now()", lacking=bare, spares=True)
-    binds = {"worker": "w1", "lora_key": "", "lacks": ["third"], "r0": "default", "r1": "other"}
+    binds = {"worker": "w1", "patience": W_SECONDS, "lora_key": "", "lacks": ["third"], "r0": "default", "r1": "other"}
     with db.transaction() as session:
         plan = "\n".join(session.scalars(text(f"EXPLAIN {statement.text}"), binds))
     assert "Seq Scan on jobs" not in plan

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
+import pytest
+
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec, LoraUse
-from factory.jobs.claim_lists import Run
+from factory.jobs.claim_lists import W_SECONDS, Run
 from factory.jobs.worker_run import WorkerRun
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,6 +35,16 @@ def test_pictures_are_counted_from_the_load_on() -> None:
         run.took(claim(checkpoint), resident)
         counted.append(run.next().since_swap)
     assert counted == [1, 2, 3, 1, 2], "a checkpoint that is held costs no load"
+
+
+def test_its_patience_is_what_its_pictures_take_and_never_more_than_w() -> None:
+    run = WorkerRun(lambda: False)
+    for _ in range(40):
+        run.drew({"load": 9.0, "encode": 0.05, "denoise": 0.1, "decode": 0.05})
+    assert run.next().patience == pytest.approx(0.2, rel=0.01), "a load is no picture's time"
+    for _ in range(40):
+        run.drew({"denoise": 60.0})
+    assert run.next().patience == W_SECONDS
 
 
 def test_a_run_of_the_same_loras_ends_with_others_or_another_checkpoint() -> None:
