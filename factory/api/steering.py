@@ -16,7 +16,7 @@ from starlette.responses import Response
 from factory.api import represent
 from factory.api.answers import Json
 from factory.api.body import Small
-from factory.api.deps import Admit, Db, Reader, Ring, To, Writer
+from factory.api.deps import Admit, Db, Reader, Ring, To, WakeReader, Writer
 from factory.api.links import Links
 from factory.api.once import Key, Once, order_once, request_hash
 from factory.api.read_body import read_body
@@ -72,12 +72,14 @@ def post_pause(name: Name, caller: Writer, db: Db, links: To) -> Response:
 
 
 @router.post("/batches/{name}/resume")
-def post_resume(name: Name, caller: Writer, db: Db, links: To, ring: Ring) -> Response:
-    """What was held waits again, where it stood among the batch's rows."""
+def post_resume(name: Name, caller: Writer, db: Db, links: To, ring: Ring, wake_reader: WakeReader) -> Response:
+    """What was held waits again, where it stood among the batch's rows; rows that are not read yet are read."""
     batch = _batch(db, caller, name)
     released = resume_batch(db, tenant=caller.tenant, batch_id=batch.id, actor=caller.actor)
     if released:
         ring(released)
+    if batch.unread:
+        wake_reader()
     return _now(db, caller, batch, links, released=released)
 
 

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.idempotency_key import IdempotencyKey
+from factory.domain.queue_mark import QueueMark
+from factory.domain.share import Share
+from factory.domain.status import Lane
 from factory.domain.unread_order import UnreadOrder, UnreadPart
 from factory.errors import Invalid, LeaseLost
+from factory.jobs.shares import TENANT
 
 LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 8
@@ -52,13 +56,16 @@ class ReceivedBatch:
 
 
 def take_unread(db: Database) -> TakenOrder | None:
-    """The oldest order that nobody reads, of those that are not paused; None when there is none. What was put back stands behind those
-    that came meanwhile: an order that finds no room must not hold up the others."""
+    """The next order that nobody reads, of those that are not paused; None when there is none. First comes the tenant whose last row stands
+    first in the line, then the oldest: many files of one tenant do not stand before another's. What was put back stands behind those of its
+    tenant that came meanwhile: an order that finds no room must not hold up the others."""
+    given = select(Share.finish).where(Share.tenant == UnreadOrder.tenant, Share.lane == Lane.BULK, Share.member == TENANT)
+    served = select(QueueMark.low).where(QueueMark.lane == Lane.BULK, QueueMark.checkpoint == "", QueueMark.tenant == "")
     free = (
         select(UnreadOrder.batch_id)
         .join(Batch, Batch.id == UnreadOrder.batch_id)
         .where(UnreadOrder.lease_until <= db.now(), Batch.paused_at.is_(None))
-        .order_by(UnreadOrder.lease_until, UnreadOrder.batch_id)
+        .order_by(func.greatest(given.scalar_subquery(), served.scalar_subquery(), 0.0), UnreadOrder.lease_until, UnreadOrder.batch_id)
         .limit(1)
         .with_for_update(of=UnreadOrder, skip_locked=True)
     )

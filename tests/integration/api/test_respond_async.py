@@ -258,11 +258,13 @@ def test_canceled_while_it_is_read_nothing_of_it_is_ordered(client, app, db, mon
     assert (now(client, batch)["status"], now(client, batch)["total"]) == ("canceled", 0)
 
 
-def test_paused_it_waits_and_resumed_it_is_read(client, read):
+def test_paused_it_waits_and_resumed_it_is_read(client, read, readers_bell):
     batch = send(client, ndjson(GOOD)).json()
     assert client.post(batch["links"]["self"] + "/pause").json()["status"] == "paused"
     assert read() == []
+    woken = readers_bell.rung
     client.post(batch["links"]["self"] + "/resume")
+    assert readers_bell.rung == woken + 1
     assert now(client, batch)["status"] == "reading"
     assert read() == [1]
 
@@ -400,6 +402,22 @@ def test_one_tenant_lets_so_many_files_wait_and_no_more(client, client_of, read)
     assert send(client_of("t-neighbour"), ndjson(GOOD)).status_code == 202
     assert read() == [1] * (MOST_UNREAD + 1)
     assert send(client, ndjson(GOOD)).status_code == 202
+
+
+def test_many_files_of_one_tenant_do_not_stand_before_another_s(client, client_of, db, app):
+    """Whose rows stand the farther back in the line, their next file is read the later."""
+    first = [send(client, ndjson(*[GOOD] * 20)).json()["id"] for _ in range(3)]
+    small = [send(client_of("t-small-files"), ndjson(GOOD)).json()["id"] for _ in range(3)]
+    order = []
+    while (waiting := unread(db)) and read_next_order(db, app.state.admission) is not None:
+        order += [batch_id for batch_id in waiting if batch_id not in unread(db)]
+    assert [batch_id in small for batch_id in order] == [False, True, True, True, False, False]
+    assert [batch_id for batch_id in order if batch_id in first] == first
+
+
+def unread(db: Database) -> list[str]:
+    with db.transaction() as session:
+        return [str(batch_id) for batch_id in session.scalars(text("SELECT batch_id FROM unread_orders"))]
 
 
 def test_another_tenant_sees_nothing_of_it(client, client_of):
