@@ -23,7 +23,8 @@ class Flow:
 class Line:
     """Where an order would stand: its tenant's own flow, the others in its lane, and what lanes before it have waiting.
 
-    `cap` is how many pictures of the tenant may be in work at once.
+    `cap` is how many pictures of the tenant may be in work at once. `beside` is set where the order takes turns with what its tenant has
+    waiting: with how many orders. Without, it comes after all of that.
     """
 
     own: Flow
@@ -31,6 +32,14 @@ class Line:
     ahead: float
     workers: int
     cap: int | None = None
+    beside: float | None = None
+
+    def before(self, seconds: float) -> tuple[float, float, float]:
+        """The tenant's own GPU seconds that are drawn before the last of an order of `seconds`: at least, likely, at most."""
+        backlog = self.own.backlog
+        return (
+            (backlog,) * 3 if self.beside is None else (0.0, min(backlog, self.beside * seconds), min(backlog, 2 * self.beside * seconds))
+        )
 
 
 @dataclass(frozen=True)
@@ -45,19 +54,18 @@ class Range:
 def forecast(seconds: float, longest: float, measured: float, line: Line) -> Range:
     """`seconds` GPU seconds of work, its longest picture, and which part of it (0 … 1) has sizes whose speed was measured.
 
-    p10: pictures are fast and nobody waits beside us. p90: pictures are slow, and the others go on ordering. Infinite where nobody may draw.
+    p10: pictures are fast and nobody waits beside us. p90: pictures are slow, and the others, of our tenant too, go on ordering. Infinite where nobody may draw.
     """
     at_once = line.workers if line.cap is None else min(line.workers, line.cap)
     if at_once <= 0:
         return Range(math.inf, math.inf, math.inf)
-    own = line.own.backlog + seconds
-    rounds = own / line.own.weight
-    shared = sum(min(other.backlog, other.weight * rounds) for other in line.others)
-    contested = sum(max(other.weight * rounds, other.backlog) for other in line.others)
+    least, likely, most = (seconds + before for before in line.before(seconds))
+    shared = sum(min(other.backlog, other.weight * likely / line.own.weight) for other in line.others)
+    contested = sum(max(other.weight * most / line.own.weight, other.backlog) for other in line.others)
     fast, slow = (measured * known + (1 - measured) * guessed for known, guessed in zip(MEASURED, GUESSED, strict=True))
 
-    def until(work: float, pace: float) -> float:
-        return pace * max((line.ahead + work) / line.workers, own / at_once, longest)
+    def until(own: float, others: float, pace: float) -> float:
+        return pace * max((line.ahead + own + others) / line.workers, own / at_once, longest)
 
-    middle = until(own + shared, 1.0)
-    return Range(min(until(own, fast), middle), middle, max(until(own + contested, slow), middle))
+    middle = until(likely, shared, 1.0)
+    return Range(min(until(least, 0.0, fast), middle), middle, max(until(most, contested, slow), middle))

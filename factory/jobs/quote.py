@@ -25,6 +25,7 @@ from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.prepare_batch import KEPT_ERRORS, PreparedBatch
 from factory.jobs.queue_state import SILENCE
 from factory.jobs.room import DEFAULT_MAX_QUEUED, room_for
+from factory.jobs.take_turns import MOST
 
 AT_ONCE = 1000
 ALONE = Line(Flow(0.0), (), 0.0, workers=1)  # what is drawn already stands behind nobody
@@ -44,8 +45,9 @@ class Finish:
 class Quote:
     """`images` would be delivered: `to_draw` drawn, `duplicates` equal to others of the order, `reused` drawn or ordered before.
 
-    `begun` is the longest picture, in GPU seconds, that a worker has already and this order would deliver too. `room`: so many rows the
-    tenant's queue would take now. `finish` is None when nothing can be said of it, for the reason `unknown`.
+    `begun` is the longest picture, in GPU seconds, that a worker has already and this order would deliver too. `takes_turns`: all of its
+    rows do, with earlier orders. `room`: so many rows the tenant's queue would take now. `finish` is None when nothing can be said of it,
+    for the reason `unknown`.
     """
 
     images: int = 0
@@ -62,6 +64,7 @@ class Quote:
     unknown: str | None = None
     work: dict[Lane, Work] = field(default_factory=dict)
     begun: float = 0.0
+    takes_turns: bool = False
 
     def keeps(self, deadline: datetime | None) -> bool | None:
         """Whether nine such orders in ten end by then; None where nothing can be said."""
@@ -97,6 +100,7 @@ def quote_order(
                 quote.block(number, reason)
             else:
                 _add(quote, row, order, speeds, known, seen)
+    quote.takes_turns = quote.to_draw <= MOST
     with db.transaction() as session:
         backlog = read_backlog(session, db.now(), tenant=tenant, user=order.user or "", silence=silence, opens_at=opens_at)
         quote.room = room_for(session, tenant=tenant, user=order.user or "", default=max_queued)
@@ -156,7 +160,7 @@ def say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime |
     earlier, last = 0.0, forecast(0.0, quote.begun, 0.0, ALONE)
     for lane in Lane:
         if work := quote.work.get(lane):
-            line = backlog.line(lane, tenant, awaited=work.awaited)
+            line = backlog.line(lane, tenant, awaited=work.awaited, takes_turns=quote.takes_turns)
             found = work.until(replace(line, ahead=line.ahead + earlier))
             last = Range(max(last.p10, found.p10), max(last.p50, found.p50), max(last.p90, found.p90))
             earlier += work.seconds

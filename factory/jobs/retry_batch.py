@@ -32,6 +32,7 @@ from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.shares import Tag, Tags, count_kinds, places
 from factory.jobs.submit_batch import for_copy
+from factory.jobs.take_turns import take_turns
 
 Laid = tuple[int, dict[str, Any]]
 
@@ -68,6 +69,7 @@ def retry_batch(
     placement = Placement(moment, batch.project, batch_id=batch_id, priority=Priority(batch.priority), deadline=batch.deadline)
     _write(session, now, caller, placement, prepared, taken)
     counts = _settle(session, batch, taken)
+    take_turns(session, tenant=caller.tenant, batch_id=batch_id)
     apply_caps(session, now, tenant=caller.tenant, batch_id=batch_id)
     _log(session, now, caller, batch_id, wish, counts)
     return counts

@@ -31,6 +31,7 @@ from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.settle_twins import settle_twins
 from factory.jobs.shares import MEMBERS, Demand, Tag, Tags, count_kinds, places
+from factory.jobs.take_turns import take_turns
 from factory.jobs.taken_ids import already_ordered, nothing_new, taken_ids
 from factory.jobs.unread_orders import ReceivedBatch, free_name
 
@@ -112,11 +113,12 @@ def _write(session: Session, now: ColumnElement[Any], caller: Caller, rows: Iter
 
 
 def _finish(session: Session, now: ColumnElement[Any], caller: Caller, batch_id: uuid.UUID, counts: dict[str, int], *, twins: bool) -> None:
-    """What needs the rows to be there: twins, caps, and the event of the whole."""
+    """What needs the rows to be there: twins, turns, caps, and the event of the whole."""
     tenant = caller.tenant
     if twins:
         match_twins(session, now, tenant=tenant, batch_id=batch_id)
         settle_twins(session, now, batch_id=batch_id)
+    take_turns(session, tenant=tenant, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
     log_event(session, now=now, tenant=tenant, actor=caller.actor, action=AuditAction.BATCH_SUBMITTED, batch_id=batch_id, detail=counts)
 

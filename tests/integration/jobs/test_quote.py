@@ -30,6 +30,7 @@ from tests.integration.jobs.books import (
     settle,
     submit,
     submit_rows,
+    take,
 )
 
 CUP = {"prompt": "a cup", "seed": 1}
@@ -156,7 +157,25 @@ def test_a_large_order_of_somebody_else_costs_at_most_half_the_workers(db: Datab
     assert middle == pytest.approx(20 * 4 / 3, rel=0.1)
 
 
-def test_what_one_has_waiting_comes_first(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+def test_a_few_rows_take_turns_with_what_one_has_waiting(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    """And are done when the quote says."""
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    submit_rows(db, caller, [{"prompt": f"pot {number}", "seed": 1} for number in range(100)])
+    settle(db)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(10)]
+    _, middle, late = seconds_to(quote(db, caller, rows))
+    assert [middle, late] == pytest.approx([40, 75])
+    order = submit_rows(db, caller, rows)
+    claims = [take(db).batch_id for _ in range(30)]
+    assert claims.count(order) == 10
+    assert 2.0 * (30 - claims[::-1].index(order)) == middle
+
+
+def test_of_a_long_order_what_one_has_waiting_comes_first(
+    db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factory.jobs.quote.MOST", 0)
     alive(sql, "w1")
     learned(sql, 2.0)
     submit_rows(db, caller, [{"prompt": f"pot {number}", "seed": 1} for number in range(100)])

@@ -92,6 +92,15 @@ def test_only_what_failed_is_ordered_anew(db: Database, caller: Caller, sql: psy
     assert logged == [({"retried": 2, "rejected": 0, "statuses": ["expired", "failed"], "changes": {}},)]
 
 
+def test_a_retried_row_does_not_wait_for_all_of_a_later_order(db: Database, caller: Caller) -> None:
+    batch_id = submit_rows(db, caller, [{}])
+    fail(db, 1)
+    end_batches(db)
+    submit_rows(db, caller, [{}] * 50)
+    assert retry(db, caller, batch_id) == Retried(1, 0)
+    assert [take(db).batch_id for _ in range(3)][1] == batch_id
+
+
 def test_a_retry_leaves_a_refused_row_refused(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
     batch_id = submit_rows(db, caller, [{}, {"width": 500}])
     fail(db)

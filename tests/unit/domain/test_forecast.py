@@ -39,6 +39,15 @@ def test_what_is_ahead_and_what_the_tenant_has_already_comes_first() -> None:
     assert forecast(100, 1, 1.0, line(own=Flow(50), ahead=30, workers=2)).p50 == pytest.approx(90)
 
 
+def test_an_order_that_takes_turns_waits_for_as_much_as_it_draws_itself() -> None:
+    behind, beside = line(own=Flow(10_000)), line(own=Flow(10_000), beside=1.0)
+    assert forecast(100, 1, 1.0, behind).p50 == pytest.approx(10_100)
+    found = forecast(100, 1, 1.0, beside)
+    assert [found.p10, found.p50, found.p90] == pytest.approx([85, 200, 375])
+    assert forecast(100, 1, 1.0, line(own=Flow(10_000), beside=3.0)).p50 == pytest.approx(400)
+    assert forecast(100, 1, 1.0, line(own=Flow(20), beside=3.0)).p50 == pytest.approx(120), "never for more than there is"
+
+
 def test_a_cap_and_the_longest_picture_bound_it() -> None:
     assert forecast(100, 1, 1.0, line(workers=10, cap=2)).p50 == pytest.approx(50)
     assert forecast(10, 8, 1.0, line(workers=10)).p50 == pytest.approx(8)
