@@ -9,14 +9,14 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import psycopg
-from sqlalchemy import event
 
 from bench.peers.plain_claim import plain_claim
-from factory.db import Database
+from factory.db import Compiled, Database
 from factory.jobs.claim_job import claim_job
 from factory.jobs.claim_lists import Run
 
@@ -28,29 +28,35 @@ SIDES = ("factory", "plain claim")
 GIVE_BACK = "UPDATE jobs SET status = 'queued', worker = NULL, lease_until = NULL, phase = NULL WHERE status = 'running'"
 
 
+class TimedDatabase(Database):
+    """`seconds`: between asking and answer, the driver's work included."""
+
+    seconds = 0.0
+
+    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> list[Any]:
+        began = time.perf_counter()
+        rows = super().run_alone(statement, binds)
+        self.seconds += time.perf_counter() - began
+        return rows
+
+
 class Claimer:
-    """`take` gives id and attempt, or None. `in_postgres` sums the seconds that statements took, where that can be told."""
+    """`take` gives id and attempt, or None. `in_postgres` sums the seconds that statements took."""
 
     def __init__(self, side: str, url: str, name: str) -> None:
-        self.in_postgres, self._began = 0.0, 0.0
+        self.in_postgres = 0.0
         self.take: Callable[[], tuple[str, int] | None]
         if side == SIDES[0]:
-            self.db = Database(url, pool_size=1)
-            event.listen(self.db.engine, "before_cursor_execute", self._before)
-            event.listen(self.db.engine, "after_cursor_execute", self._after)
+            self.db = TimedDatabase(url, pool_size=1)
             self.take = lambda: self._ours(name)
         else:
             self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
             self.take = lambda: self._plain(name)
 
-    def _before(self, *_: object) -> None:
-        self._began = time.perf_counter()
-
-    def _after(self, *_: object) -> None:
-        self.in_postgres += time.perf_counter() - self._began
-
     def _ours(self, name: str) -> tuple[str, int] | None:
+        began = self.db.seconds
         claim = claim_job(self.db, worker=name, lease=LEASE, resident=RESIDENT, ahead=True, run=RUN)
+        self.in_postgres += self.db.seconds - began
         return (str(claim.job_id), claim.attempt) if claim else None
 
     def _plain(self, name: str) -> tuple[str, int] | None:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
+from psycopg.rows import namedtuple_row
 from sqlalchemy import (
     ARRAY,
     ClauseElement,
     ColumnElement,
     Connection,
-    CursorResult,
     DateTime,
     Engine,
-    Row,
     any_,
     create_engine,
     event,
@@ -27,9 +26,10 @@ from sqlalchemy import (
     literal,
     text,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from factory.errors import DatabaseDown
 
@@ -39,7 +39,8 @@ PATIENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count":
 GUARDS = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
 # A connection that answered so lately is not asked first whether it still would: that is a way there and back for every transaction.
 FRESH_SECONDS = 1.0
-DIALECT = make_url("postgresql+psycopg://").get_dialect()()
+# Binds as the server counts them: psycopg looks through a long text for names each time.
+DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 class Database:
@@ -74,10 +75,15 @@ class Database:
         with _telling_when_down(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> Row[Any] | None:
-        """Its one row or None, in a transaction of its own that is committed already: one way there and back instead of three. Raises as `transaction`."""
+    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> list[Any]:
+        """Its rows, in a transaction of its own that is committed already: one way there and back instead of three. Raises as `transaction`,
+        and KeyError where a value is missing."""
         with _telling_when_down(), self._each_alone.connect() as connection:
-            return statement.run(connection, binds).one_or_none()
+            try:
+                return statement.run(connection, binds)
+            except OperationalError as fault:
+                connection.invalidate(fault)
+                raise
 
     def check(self) -> None:
         """Raises DatabaseDown unless a statement goes through."""
@@ -117,38 +123,54 @@ def _ping_what_stood_idle(engine: Engine) -> None:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A statement built and compiled once, for what is asked for every picture: building costs more than running. `binds`: its constants."""
+    """A statement built and compiled once, for what is asked for every picture: building it and finding its binds costs more than running it.
+
+    `names` are the binds of $1, $2 and so on, `constants` the values that it came with.
+    """
 
     sql: str
-    binds: Mapping[str, Any]
+    names: Sequence[str]
+    constants: Mapping[str, Any]
 
     @classmethod
     def of(cls, statement: ClauseElement) -> Compiled:
         compiled = statement.compile(dialect=DIALECT)
-        return cls(compiled.string, {name: value for name, value in compiled.params.items() if value is not None})
+        names = compiled.positiontup or () if isinstance(compiled, SQLCompiler) else ()
+        return cls(compiled.string, names, {name: value for name, value in compiled.params.items() if value is not None})
 
-    def run(self, connection: Connection, binds: Mapping[str, Any]) -> CursorResult[Any]:
-        """With values for all binds that it left open (else ProgrammingError); others are passed over."""
-        return connection.exec_driver_sql(self.sql, {**self.binds, **binds})
+    def run(self, connection: Connection, binds: Mapping[str, Any]) -> list[Any]:
+        """The rows, by the names of their columns. Values go to the driver as they are: JSON is text."""
+        values = {**self.constants, **binds}
+        driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+        with _as_sqlalchemy_says(self.sql), psycopg.RawCursor(driver, row_factory=namedtuple_row) as cursor:
+            return cursor.execute(self.sql, [values[name] for name in self.names]).fetchall()
+
+
+@contextmanager
+def _as_sqlalchemy_says(statement: str) -> Iterator[None]:
+    """Where the driver is asked directly its errors come unwrapped."""
+    try:
+        yield
+    except psycopg.OperationalError as fault:
+        raise OperationalError(statement, None, fault) from fault
+    except psycopg.InterfaceError as fault:
+        raise InterfaceError(statement, None, fault) from fault
+    except psycopg.IntegrityError as fault:
+        raise IntegrityError(statement, None, fault) from fault
 
 
 def copy_rows(session: Session, table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
     """Send rows by COPY inside the session's transaction; returns how many. Column types are taken from the table.
 
-    Raises what SQLAlchemy would: the driver is asked directly here, so its errors come unwrapped.
+    Raises what SQLAlchemy would.
     """
     cursor = session.connection().connection.cursor()
     count = 0
     names = ", ".join(f'"{column}"' for column in columns)
-    try:
-        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-                count += 1
-    except psycopg.OperationalError as fault:
-        raise OperationalError("COPY", None, fault) from fault
-    except psycopg.IntegrityError as fault:
-        raise IntegrityError("COPY", None, fault) from fault
+    with _as_sqlalchemy_says("COPY"), cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+            count += 1
     return count
 
 

@@ -59,11 +59,11 @@ def claim_job(
     }
     if db.clock:
         binds["now"] = db.clock()
-    while (row := db.run_alone(statement, binds)) is not None:
+    while rows := db.run_alone(statement, binds):
         try:
-            return _claim(row)
+            return _claim(rows[0])
         except ValidationError as fault:
-            _fail(db, row, fault)
+            _fail(db, rows[0], fault)
     return None
 
 

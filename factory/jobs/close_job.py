@@ -51,9 +51,8 @@ def close_job(db: Database, claim: Claim, finished: Finished) -> None:
     binds = _binds(claim, finished)
     if db.clock:
         binds["now"] = db.clock()
-    with db.transaction() as session:
-        if _closing(own_clock=db.clock is not None).run(session, binds).one_or_none() is None:
-            raise LeaseLost(job_id=str(claim.job_id), attempt=claim.attempt)
+    if not db.run_alone(_closing(own_clock=db.clock is not None), binds):
+        raise LeaseLost(job_id=str(claim.job_id), attempt=claim.attempt)
 
 
 @lru_cache(maxsize=2)

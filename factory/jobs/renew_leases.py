@@ -50,9 +50,7 @@ def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) 
     }
     if db.clock:
         binds["now"] = db.clock()
-    with db.transaction() as session:
-        rows = _renewing(own_clock=db.clock is not None).run(session, binds).all()
-    held = {tuple(row) for row in rows}
+    held = {tuple(row) for row in db.run_alone(_renewing(own_clock=db.clock is not None), binds)}
     return {claim for claim in claims if (claim.job_id, claim.attempt, claim.worker) in held}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import event
 
-from factory.db import Database
+from factory.db import Compiled, Database
 
 
 @contextmanager
@@ -19,8 +20,14 @@ def texts_sent(db: Database) -> Iterator[list[str]]:
     def note(*seen: Any) -> None:
         sent.append(seen[2])
 
+    def run(self: Compiled, *how: Any) -> list[Any]:
+        sent.append(self.sql)
+        return compiled(self, *how)
+
+    compiled = Compiled.run
     event.listen(db.engine, "before_cursor_execute", note)
     try:
-        yield sent
+        with patch.object(Compiled, "run", run):
+            yield sent
     finally:
         event.remove(db.engine, "before_cursor_execute", note)

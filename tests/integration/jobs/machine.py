@@ -18,7 +18,6 @@ import psycopg
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import Row as SqlRow
 from sqlalchemy.orm import Session
 
 from factory.db import Compiled, Database
@@ -103,13 +102,13 @@ class MortalDatabase(Database):
         if self.end == "lost":
             raise Died
 
-    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> SqlRow[Any] | None:
+    def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> list[Any]:
         if self.end == "died":
             raise Died
-        row = super().run_alone(statement, binds)
+        rows = super().run_alone(statement, binds)
         if self.end == "lost":
             raise Died
-        return row
+        return rows
 
 
 class JobsMachine(RuleBasedStateMachine):
@@ -280,7 +279,7 @@ class JobsMachine(RuleBasedStateMachine):
             except LeaseLost:
                 assert not holds, "the holder was turned away"
                 continue
-            if how == "died" and learned is Died:
+            if learned is Died and (how == "died" or not holds):
                 continue
             assert holds, f"attempt {claim.attempt} of {claim.worker} closed a job that it did not hold"
             job.become("succeeded")

@@ -45,7 +45,7 @@ def test_one_that_stood_idle_is_asked_and_replaced_unseen(
     db.check()
     assert pings
     sql.execute(END_OTHERS)
-    assert db.run_alone(ONE, {}) == (1,)
+    assert db.run_alone(ONE, {}) == [(1,)]
 
 
 def test_one_that_was_just_used_fails_once(db: Database, sql: psycopg.Connection) -> None:
@@ -53,7 +53,7 @@ def test_one_that_was_just_used_fails_once(db: Database, sql: psycopg.Connection
     sql.execute(END_OTHERS)
     with pytest.raises(DatabaseDown):
         db.run_alone(ONE, {})
-    assert db.run_alone(ONE, {}) == (1,)
+    assert db.run_alone(ONE, {}) == [(1,)]
     sql.execute(END_OTHERS)
     with pytest.raises(DatabaseDown):
         db.check()
@@ -62,7 +62,7 @@ def test_one_that_was_just_used_fails_once(db: Database, sql: psycopg.Connection
 
 def test_a_statement_alone_is_committed_and_leaves_transactions_as_they_are(db: Database, sql: psycopg.Connection) -> None:
     make = Compiled.of(text("INSERT INTO tenants (id, created_at) VALUES ('alone', now()) RETURNING id"))
-    assert db.run_alone(make, {}) == ("alone",)
+    assert db.run_alone(make, {}) == [("alone",)]
     with pytest.raises(DataError), db.transaction() as session:
         session.execute(
             text(
@@ -70,4 +70,4 @@ def test_a_statement_alone_is_committed_and_leaves_transactions_as_they_are(db: 
             )
         )
     assert sql.execute("SELECT id FROM tenants WHERE id IN ('alone', 'undone')").fetchall() == [("alone",)]
-    assert db.run_alone(Compiled.of(text("SELECT id FROM tenants WHERE id = 'undone'")), {}) is None
+    assert db.run_alone(Compiled.of(text("SELECT id FROM tenants WHERE id = 'undone'")), {}) == []
