@@ -525,16 +525,16 @@ def test_steered_again_and_again_it_says_come_back(client, monkeypatch, batch):
 
 
 def while_it_is_locked(monkeypatch: pytest.MonkeyPatch, dsn: str, act: Callable[[], object]) -> threading.Thread:
-    """Begins `act` once the batch's row is locked for good, and goes on to the commit when `act` waits for that."""
-    thread, caps = threading.Thread(target=act), verb_module.apply_caps
+    """Begins `act` once the order was looked at for the last time, and goes on to the commit when `act` waits for that."""
+    thread, add = threading.Thread(target=act), verb_module._add
 
-    def begin_then_cap(*given: Any, **how: Any) -> Any:
+    def begin_then_add(*given: Any) -> None:
         thread.start()
         with psycopg.connect(dsn, autocommit=True) as owner:
             until(lambda: owner.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is not None, 30, "it waits")
-        return caps(*given, **how)
+        add(*given)
 
-    monkeypatch.setattr(verb_module, "apply_caps", begin_then_cap)
+    monkeypatch.setattr(verb_module, "_add", begin_then_add)
     return thread
 
 
