@@ -76,4 +76,5 @@ def _read(query: dict[str, Any], body: dict[str, Any], order: OpenOrder) -> Batc
 
 def _repeated(name: str, value: Any) -> Problem:
     remedy = REMEDIES.get(name, "leave it out, or send these rows as an order of their own")
-    return Problem("order_decides", f"{name} is the order's to say, and holds for added rows too; {remedy}", f"/{name}", value)
+    message = f"{name} {str(value)[:60]!r} cannot be said of added rows: what the order says of itself holds for them too; {remedy}"
+    return Problem("order_decides", message, f"/{name}", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
@@ -83,7 +84,7 @@ def extend_batch(
     return done
 
 
-def _placement(order: OpenOrder, said: BatchOrder, moment: Any) -> Placement:
+def _placement(order: OpenOrder, said: BatchOrder, moment: datetime) -> Placement:
     check_times(said, moment)
     return Placement(
         moment,
