@@ -15,6 +15,7 @@ from factory.api.answers import Json
 from factory.api.body import Spooled
 from factory.api.cursors import read_number, read_uuid
 from factory.api.deps import Admit, Config, Db, Reader, Ring, To, WakeReader, Writer
+from factory.api.extend_order import extend_order
 from factory.api.links import Links
 from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
 from factory.api.order_batch import order_batch
@@ -88,6 +89,50 @@ def _look(db: Database, caller: Caller, links: Links, name: str) -> Look:
         return represent.batch(found, links), found.is_done
 
     return look
+
+
+@router.post("/{name}/rows", status_code=202, openapi_extra=DOC)
+async def post_rows(
+    request: Request,
+    name: Name,
+    caller: Writer,
+    body: Spooled,
+    db: Db,
+    admission: Admit,
+    links: To,
+    ring: Ring,
+    key: Key,
+    patience: Patience,
+) -> Response:
+    """Adds rows to an order that goes on (queued, running or paused; not one of a catalogue): any body that `POST /api/v1/batches` takes.
+
+    What the order says of itself holds for them too and is not said again; template, vars, mapping, sheet, reuse, `not_before` and
+    `expires_…` may be. The reply is the batch with the new rows, their `receipt`, and `first_row`: row n of what was sent is row
+    `first_row + n - 1` of the order, in `row_errors` and `next_row` too. `Prefer: respond-async` is passed over.
+    """
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+
+    def extend() -> Answer:
+        upload = read_upload(body)
+        once = Once(caller.tenant, key, request_hash(request, upload.sha256))
+        answer = extend_order(db, caller, admission, links, upload, head_from_pairs(pairs), once, name)
+        if not answer.replayed:
+            ring(answer.body["receipt"]["rows_accepted"])
+        return answer
+
+    answer = await run_in_threadpool(extend)
+    told = {field: answer.body[field] for field in ("first_row", "receipt")}
+
+    def look(batch_id: str) -> Look:
+        now = _look(db, caller, links, batch_id)
+
+        def with_receipt() -> tuple[dict[str, Any], bool]:
+            found, done = now()
+            return {**found, **told}, done
+
+        return with_receipt
+
+    return await reply(request, answer, look, patience)
 
 
 @router.get("")

@@ -35,7 +35,7 @@ class Links:
     def batch(self, batch_id: uuid.UUID) -> dict[str, str]:
         here = self.to("batches", batch_id)
         found = {"self": here, "manifest": f"{here}/manifest.csv", "archive": f"{here}/archive.zip"}
-        return found | {name: f"{here}/{name}" for name in ("jobs", "events", "cancel", "pause", "resume", "priority", "retry")}
+        return found | {name: f"{here}/{name}" for name in ("jobs", "rows", "events", "cancel", "pause", "resume", "priority", "retry")}
 
     def permanent(self, asset: Asset) -> str:
         """Asks for the key and forwards to a fresh signed link; valid as long as the asset is kept."""

@@ -9,6 +9,7 @@ from factory.cli.catalogues import apply, plan, quote
 from factory.cli.demo import demo
 from factory.cli.doctor import doctor
 from factory.cli.exit_codes import OneLineErrors
+from factory.cli.extend import extend
 from factory.cli.simulate import simulate
 from factory.cli.submit import submit
 from factory.cli.up import up
@@ -34,6 +35,7 @@ app.command(rich_help_panel=ORDERS)(watch)
 for command in (plan, apply, quote):
     app.command(rich_help_panel=ORDERS)(command)
 app.add_typer(templates.app, name="templates", rich_help_panel=ORDERS)
+batches.app.command()(extend)
 app.add_typer(batches.app, name="batches", rich_help_panel=ORDERS)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=ORDERS)
 app.add_typer(audit.app, name="audit", rich_help_panel=ORDERS)

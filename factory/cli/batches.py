@@ -16,7 +16,7 @@ from factory.cli.show_batch import LISTED, by_itself, in_list, why_nothing_was_r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, pause, reprioritise, retry and collect batches.")
+app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, help="Find, pause, reprioritise, extend, retry and collect batches.")
 Batch = Annotated[str, typer.Argument(help="Our id or yours.")]
 Out = Annotated[Path | None, typer.Option(help="File to write.")]
 
@@ -144,7 +144,7 @@ def changes(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _path(batch: str, *more: str) -> str:
+def path_of(batch: str, *more: str) -> str:
     return "/".join(["/batches", quote(batch, safe=""), *more])
 
 
@@ -153,8 +153,8 @@ def _ask(method: str, batch: str, action: str = "", body: dict[str, Any] | None 
 
     with connect() as client:
         if method == "GET":
-            return dict(client.get(_path(batch)))
-        return dict(client.post(_path(batch, action), json=body))
+            return dict(client.get(path_of(batch)))
+        return dict(client.post(path_of(batch, action), json=body))
 
 
 def _say(answer: dict[str, Any], name: str, done: str, *, as_json: bool) -> None:
@@ -168,7 +168,7 @@ def _save(batch: str, what: str, out: Path | None, *, as_json: bool, **params: A
     from factory.cli.client import connect
 
     with connect() as client:
-        pieces = client.lines(_path(batch, what), **params)
+        pieces = client.lines(path_of(batch, what), **params)
         if out is None:
             sys.stdout.buffer.writelines(pieces)
             sys.stdout.flush()

@@ -46,6 +46,7 @@ Deadline = Annotated[str | None, typer.Option(help="Wanted by then; the answer s
 ExpiresAt = Annotated[str | None, typer.Option(help="What nobody drew by then ends as expired: ISO 8601, or +8h.")]
 Headers = Annotated[list[str] | None, typer.Option("--map", help="HEADER=FIELD: what a column means; may be repeated.")]
 SavedMapping = Annotated[str | None, typer.Option(help="A saved mapping.")]
+Remember = Annotated[str | None, typer.Option(help="Save the mapping of this order under this name.")]
 Sheet = Annotated[str | None, typer.Option(help="Which sheet of a workbook; the first visible one, unless said otherwise.")]
 NoReuse = Annotated[bool, typer.Option("--no-reuse", help="Draw anew what was drawn before.")]
 

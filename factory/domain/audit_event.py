@@ -24,6 +24,7 @@ class AuditAction(StrEnum):
     BATCH_RESUMED = "batch.resumed"
     BATCH_REPRIORITISED = "batch.reprioritised"
     BATCH_RETRIED = "batch.retried"
+    BATCH_EXTENDED = "batch.extended"
     BATCH_ENDED = "batch.ended"
     JOB_SUBMITTED = "job.submitted"
     JOB_STARTED = "job.started"

@@ -17,8 +17,8 @@ class Batch(CustomerLabels, Row):
     """`ended_at` is set by upkeep, together with the event that webhooks wait for, once no job of it waits or runs.
 
     `row_errors` keeps the first rows that could not be accepted, with row number and field; `rows_refused` counts them all; from
-    `next_row` on no row had a place. `unread`: the order was taken, and its rows wait to be read (`unread_orders`); `problem` says why
-    they could not be.
+    `next_row` on no row of the file that was sent last had a place. `unread`: the order was taken, and its rows wait to be read
+    (`unread_orders`); `problem` says why they could not be.
     """
 
     __tablename__ = "batches"

@@ -21,6 +21,7 @@ from factory.jobs.column_mappings import find_mapping
 from factory.jobs.prepare_batch import PreparedBatch, prepare_batch
 from factory.jobs.templates import template_finder
 
+ReadHead = Callable[[dict[str, Any], dict[str, Any]], BatchHead]
 TOLD_LATE = frozenset({"empty_batch", "no_valid_rows"})
 
 
@@ -35,14 +36,21 @@ class CheckedUpload:
 
 
 def check_upload(
-    db: Database, caller: Caller, admission: Callable[[], Admission], upload: Upload, query: dict[str, Any], *, keep: bool = True
+    db: Database,
+    caller: Caller,
+    admission: Callable[[], Admission],
+    upload: Upload,
+    query: dict[str, Any],
+    *,
+    keep: bool = True,
+    read: ReadHead = read_head,
 ) -> CheckedUpload:
     """Raises Invalid, Malformed. Where an object says after its rows what they go by, they are read a second time.
 
-    With `keep` a template of the market that is named becomes the caller's own.
+    With `keep` a template of the market that is named becomes the caller's own. `read` makes the head of what address and body say.
     """
     base = replace(admission(), templates=template_finder(db, caller, keep=keep))
-    head = read_head(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
+    head = read(query, upload.head)  # what the address says wrong should not wait for a hundred thousand rows
     sent = query | upload.head
     while True:
         mapping = _mapping(db, caller, head)
@@ -54,7 +62,7 @@ def check_upload(
             if found.code not in TOLD_LATE:
                 raise
             fault = found
-        said_late, sent_late = read_head(query, upload.head), query | upload.head  # a misspelt `rows` says more than "no rows"
+        said_late, sent_late = read(query, upload.head), query | upload.head  # a misspelt `rows` says more than "no rows"
         if _for_rows(said_late, sent_late) == _for_rows(head, sent):
             upload.warnings += too_early(said_late.deadline, said_late.not_before)
             if fault:

@@ -39,7 +39,7 @@ class Limits:
 class Admission:
     """`judge_prompt` asks the prompt rules, `templates` finds the caller's by name or name@version. `campaign` and `project` are
     the whole order's, for seeds of rows that name none; `whole` is when it may begin and ends, for rows that do not say. `moment`: when it
-    was ordered, if not now."""
+    was ordered, if not now. `held`: how many rows it has already."""
 
     limits: Limits
     checkpoints: Mapping[str, Checkpoint]
@@ -50,6 +50,7 @@ class Admission:
     project: str | None = None
     whole: Times = NO_TIMES
     moment: datetime | None = None
+    held: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from factory.domain.audit_event import Actor, AuditAction
+from factory.domain.batch import Batch
 from factory.domain.job import Job
 from factory.domain.status import JobStatus
 from factory.jobs.change_status import JOBS, change_status, pick
@@ -33,7 +34,9 @@ def cancel_job(session: Session, now: ColumnElement[Any], *, tenant: str, job_id
 
 
 def cancel_batch(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID, actor: Actor) -> CancelReceipt:
-    """An order that is being read meanwhile is canceled before, or with all of its rows."""
+    """An order that is being read or extended meanwhile is canceled before that, or with all of its rows."""
+    mine = Batch.tenant == tenant, Batch.id == batch_id
+    session.execute(select(Batch.id).where(*mine).with_for_update(key_share=True))  # before the next statements look
     unread = forget_unread(session, tenant=tenant, batch_id=batch_id)
     receipt = _cancel(session, now, [Job.tenant == tenant, Job.batch_id == batch_id], actor)
     if unread or receipt.canceled:

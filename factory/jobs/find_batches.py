@@ -84,9 +84,9 @@ def batch_row(session: Session, *, tenant: str, name: str) -> Batch:
     return _first(session, named(select(Batch).where(Batch.tenant == tenant), Batch, name), name)
 
 
-def count_jobs(session: Session, batch_id: uuid.UUID) -> dict[str, int]:
+def count_jobs(session: Session, batch_id: uuid.UUID, *where: ColumnElement[bool]) -> dict[str, int]:
     """The jobs of a batch by status, without those that a retry has replaced."""
-    rows = session.execute(_counted(Job.status, func.count()).where(Job.batch_id == batch_id).group_by(Job.status))
+    rows = session.execute(_counted(Job.status, func.count()).where(Job.batch_id == batch_id, *where).group_by(Job.status))
     return {row[0]: row[1] for row in rows}
 
 

@@ -47,8 +47,9 @@ class Known:
 NOTHING_REUSED = Reuse()
 
 
-def match_twins(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID) -> Reuse:
-    """Give every new job of the batch that has an equal a twin, in the caller's transaction, after its rows were written.
+def match_twins(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID, after: int = 0) -> Reuse:
+    """Give every new job of the batch that has an equal a twin, in the caller's transaction, after its rows were written: those `after`
+    the last row that it had before.
 
     Of equal new ones the soonest is drawn. A second order of this tenant waits here until the first is committed, so that two equal
     orders at once are drawn once; who holds what others need takes the lock before (`lock_twins`). Raises Conflict when the first one
@@ -56,9 +57,9 @@ def match_twins(session: Session, now: ColumnElement[Any], *, tenant: str, batch
     """
     lock_twins(session, tenant)
     other = aliased(Job)
-    outside = other.batch_id.is_distinct_from(batch_id)
+    outside = or_(other.batch_id.is_distinct_from(batch_id), other.row_no <= after)
     waits = [Job.tenant == tenant, Job.status == JobStatus.QUEUED.value, Job.twin_id.is_(None)]
-    mine = select(*COLUMNS).where(Job.batch_id == batch_id, *waits).cte("mine")
+    mine = select(*COLUMNS).where(Job.batch_id == batch_id, Job.row_no > after, *waits).cte("mine")
     pairs = pair(mine, other, outside, now)
     moved = (
         update(Job)
@@ -123,6 +124,11 @@ def is_coming(original: Any, job: Any) -> ColumnElement[bool]:
     return or_(waits, original.status == JobStatus.RUNNING.value)
 
 
+def _is_paused_beside(original: Any, job: Any) -> ColumnElement[bool]:
+    """In the batch that `job` is added to: both go on when it does."""
+    return and_(original.batch_id == job.batch_id, original.hold == Hold.PAUSED.value, _rank(original.lane) <= _rank(job.lane))
+
+
 def _is_offered(job: Any) -> ColumnElement[bool]:
     """To workers, now or when its cap has room."""
     return and_(
@@ -145,7 +151,8 @@ def _keeps_picture(job_id: Any, now: ColumnElement[Any]) -> ColumnElement[bool]:
 def _original(firsts: CTE, other: type[Job], outside: ColumnElement[bool], now: ColumnElement[Any]) -> ScalarSelect[Any]:
     equal = other.tenant == firsts.c.tenant, other.spec_sha256 == firsts.c.spec_sha256
     done_first = other.status == JobStatus.SUCCEEDED.value
-    found = select(other.id).where(*equal, other.twin_id.is_(None), outside, or_(is_coming(other, firsts.c), _keeps_picture(other.id, now)))
+    coming = or_(is_coming(other, firsts.c), _is_paused_beside(other, firsts.c), _keeps_picture(other.id, now))
+    found = select(other.id).where(*equal, other.twin_id.is_(None), outside, coming)
     return found.order_by(done_first.desc(), other.id).limit(1).scalar_subquery()
 
 

@@ -92,18 +92,24 @@ def prepare_batch(rows: Iterable[ParsedRow], admission: Admission, *, locate: Lo
     prepared = PreparedBatch(locate=locate)
     # Pictures of one product differ in size or number, not in prompt.
     admission = replace(admission, judge_prompt=lru_cache(REMEMBERED)(admission.judge_prompt))
-    limit = admission.limits.max_rows
+    left = admission.limits.max_rows - admission.held
     total = 0
     for row in breathe(rows):
         total += 1
-        if total > limit:
-            raise Invalid(None, Problem("too_many_rows", f"an order holds at most {limit} rows; split it", "/rows", f"more than {limit}"))
+        if total > left:
+            raise _too_many(admission)
         _prepare_row(row, admission, prepared)
     if total == 0:
         raise Invalid(None, Problem("empty_batch", "the order has no rows; send at least one", "/rows", 0))
     if prepared.rows == 0:
         raise Invalid("no row can be accepted", *_as_problems(prepared), code="no_valid_rows")
     return prepared
+
+
+def _too_many(admission: Admission) -> Invalid:
+    limit, held = admission.limits.max_rows, admission.held
+    remedy = f", and this one has {held} already; order the others as an order of their own" if held else "; split it"
+    return Invalid(None, Problem("too_many_rows", f"an order holds at most {limit} rows{remedy}", "/rows", f"more than {limit - held}"))
 
 
 def _prepare_row(row: ParsedRow, admission: Admission, prepared: PreparedBatch) -> None:

@@ -54,5 +54,7 @@ def room_left(
 
 def no_place(number: int, taken: int) -> Problem:
     """What a row is told that no longer fits."""
-    message = f"row {number} has no place: {taken} rows of this order were taken and the queue is full now; send the others again later"
+    message = (
+        f"row {number} has no place: {taken} of the rows that were sent were taken and the queue is full now; send the others again later"
+    )
     return Problem("queue_full", message, f"/rows/{number}", number, {"row": number})

@@ -31,8 +31,8 @@ from factory.jobs.prepare_retry import RetryWish
 from factory.jobs.require_room import no_place, require_room
 from factory.jobs.room import DEFAULT_MAX_QUEUED
 from factory.jobs.shares import Tag, Tags, count_kinds, places
-from factory.jobs.submit_batch import for_copy
 from factory.jobs.take_turns import take_turns
+from factory.jobs.write_rows import for_copy
 
 Laid = tuple[int, dict[str, Any]]
 

@@ -17,6 +17,7 @@ TITLES = {
     "batch.paused": ("批次已暂停", "Batch paused"),
     "batch.resumed": ("批次继续", "Batch resumed"),
     "batch.retried": ("批次重试", "Batch retried"),
+    "batch.extended": ("批次已追加", "Batch extended"),
     "job.succeeded": ("图片完成", "Picture finished"),
     "job.failed": ("图片失败", "Picture failed"),
     "job.rejected": ("图片被规则拒绝", "Picture refused by a rule"),

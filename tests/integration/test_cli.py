@@ -476,6 +476,34 @@ def test_a_batch_is_paused_moved_let_go_and_ordered_anew(shop):
     assert "canceled" not in shown
 
 
+def test_a_batch_gets_more_rows(shop, tmp_path):
+    first = run(shop, "submit", "-", "--external-id", "growing", stdin="sku,prompt\nG-1,a red pan\n").stdout
+    more = tmp_path / "more.csv"
+    more.write_bytes("货号,品名,宽\nG-2,红色的锅,64\nG-3,蓝色的锅,65\n".encode("gbk"))
+    answer = run(shop, "batches", "extend", "growing", str(more), "--map", "品名=prompt", code=1)
+    assert answer.stdout == first
+    assert "warning: the file is not UTF-8" in answer.stderr
+    assert "1 row added, 1 refused; row 1 of the file is row 2 of the batch\n" in answer.stderr
+    assert re.search(r"^ *3 +C3 +宽 +width 65", answer.stderr, re.MULTILINE)
+    assert "1 row refused" in answer.stderr
+    told = json.loads(run(shop, "batches", "extend", "growing", "-", "--json", stdin='{"prompt": "a pan"}\n{"prompt": "a lid"}\n').stdout)
+    assert (told["first_row"], told["total"], told["receipt"]["rows_accepted"]) == (4, 4, 2)
+    lines = csv.DictReader(run(shop, "batches", "manifest", "growing").stdout.splitlines())
+    assert [(line["row"], line["status"]) for line in lines] == [
+        ("1", "queued"),
+        ("2", "queued"),
+        ("3", "refused"),
+        ("4", "queued"),
+        ("5", "queued"),
+    ]
+    none = run(shop, "batches", "extend", "growing", "-", stdin="prompt,width\na pan,65\n", code=1).stderr
+    assert "no row can be accepted; the first row sent would be row 6 of the order" in none
+    run(shop, "batches", "cancel", "growing")
+    late = run(shop, "batches", "extend", "growing", "-", stdin="prompt\na pan\n", code=1).stderr
+    assert "batch growing has ended as canceled" in late
+    assert "[batch_ended]" in late
+
+
 def test_a_batch_is_collected_as_it_stands(shop, tmp_path):
     run(shop, "submit", "-", "--external-id", "collected", stdin="sku,prompt,seed\nC-1,a red jug,7\nC-2,白色的壶,8\n")
     lines = list(csv.DictReader(run(shop, "batches", "manifest", "collected").stdout.splitlines()))

@@ -108,7 +108,7 @@ def test_a_long_order_that_fails_gives_its_places_back(
 ) -> None:
     submit(db, caller, external_id="late", priority="bulk", project="spring")
     before = sql.execute("SELECT lane, member, finish FROM shares ORDER BY lane, member").fetchall()
-    monkeypatch.setattr("factory.jobs.submit_batch.taken_ids", lambda *_: {})
+    monkeypatch.setattr("factory.jobs.write_rows.taken_ids", lambda *_: {})
     with pytest.raises(IntegrityError):
         submit_rows(db, caller, [*[{}] * SHORT_ORDER, {"external_id": "late"}])
     assert sql.execute("SELECT lane, member, finish FROM shares ORDER BY lane, member").fetchall() == before
@@ -139,7 +139,7 @@ def test_an_order_of_very_many_users_keeps_memory_flat() -> None:
 def test_an_order_of_many_users_is_taken_all_the_same(
     db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for user in ("shares", "prepare_batch", "submit_batch"):
+    for user in ("shares", "prepare_batch", "write_rows"):
         monkeypatch.setattr(f"factory.jobs.{user}.MEMBERS", 3)
     submit_rows(db, caller, [{"user": f"u{n}"} for n in range(8)])
     assert sql.execute("SELECT member FROM shares ORDER BY member").fetchall() == [("",), (" ",), ("u0",), ("u1",), ("u2",)]

@@ -233,7 +233,7 @@ def test_a_large_order_that_fails_gives_its_numbers_back(
     db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(db, caller, external_id="late", project="spring")
-    monkeypatch.setattr("factory.jobs.submit_batch.taken_ids", lambda *_: {})
+    monkeypatch.setattr("factory.jobs.write_rows.taken_ids", lambda *_: {})
     with pytest.raises(IntegrityError):
         submit_rows(db, caller, [*[{}] * SHORT_ORDER, {"external_id": "late"}])
     assert job_row(sql, submit(db, caller, project="spring"))["seq"] == 2
