@@ -10,7 +10,7 @@ CHAIN_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 jobs = Gauge(
     "factory_jobs",
-    "Jobs by state, counted on scrape, queued ones up to 10000 of each lane; finished states live in the audit log",
+    "Jobs by state, counted on scrape, queued ones up to 100000 of each lane; finished states live in the audit log",
     ["state"],
 )
 oldest_queued_seconds = Gauge("factory_oldest_queued_seconds", "Age of the job that has waited longest, wherever it stands")

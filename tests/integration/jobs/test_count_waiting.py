@@ -12,8 +12,7 @@ from factory import metrics
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.status import Lane, Priority
-from factory.jobs import lanes
-from factory.jobs.count_waiting import HOW_MANY, Waiting, count_waiting
+from factory.jobs.count_waiting import COUNTED, HOW_MANY, Waiting, count_waiting
 from tests.integration.jobs.books import NOON, Clock, settle, submit, submit_rows, take
 
 
@@ -22,13 +21,13 @@ def test_of_each_lane_no_more_than_the_bound(db: Database, caller: Caller, monke
     submit(db, caller)
     submit_rows(db, caller, [{} for _ in range(3)], priority=Priority.OFFPEAK)
     assert count_waiting(db) == Waiting(12, 0, 0.0)
-    monkeypatch.setattr(lanes, "COUNTED", 5)
+    monkeypatch.setattr("factory.jobs.count_waiting.COUNTED", 5)
     assert count_waiting(db) == Waiting(1 + 5 + 3, 0, 0.0)
 
 
 def test_the_help_of_the_metric_names_the_bound() -> None:
     (described,) = metrics.jobs.describe()
-    assert f"up to {lanes.COUNTED} of each lane" in described.documentation
+    assert f"up to {COUNTED} of each lane" in described.documentation
 
 
 def test_the_oldest_is_found_behind_the_head(db: Database, clock: Clock, caller: Caller, sql: psycopg.Connection) -> None:
