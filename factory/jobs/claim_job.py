@@ -76,7 +76,7 @@ def _statement(db: Database, resident: int, run: Run, *, ahead: bool, spares: bo
         offpeak=run.offpeak_open,
         now="now()" if db.clock is None else "CAST(:now AS timestamptz)",
         lacking=bool(run.lacks),
-        loading=ahead and run.since_swap == 1,
+        loading=ahead and (run.loading or run.since_swap == 1),
         spares=spares,
     )
     return _taking(question, own_clock=db.clock is not None)

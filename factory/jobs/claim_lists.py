@@ -39,7 +39,8 @@ TAKEABLE = (
 class Run:
     """What a worker has been doing: pictures since its last load, with these LoRAs, interactive ones in a row. As a new worker, unless said.
 
-    `lacks` names the checkpoints that its disk does not have. `patience`: see W_SECONDS.
+    `lacks` names the checkpoints that its disk does not have. `patience`: see W_SECONDS. `loading`: one is on its way
+    to it.
     """
 
     since_swap: int = 0
@@ -49,6 +50,7 @@ class Run:
     offpeak_open: bool = False
     lacks: tuple[str, ...] = ()
     patience: float = W_SECONDS
+    loading: bool = False
 
 
 @lru_cache(maxsize=256)

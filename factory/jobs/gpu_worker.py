@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -16,7 +15,7 @@ from factory.domain.claim import Claim
 from factory.domain.status import Phase
 from factory.errors import DatabaseDown, FactoryError
 from factory.jobs.checkpoints import list_checkpoints
-from factory.jobs.claim_drawable import claim_drawable
+from factory.jobs.claims_ahead import ClaimsAhead
 from factory.jobs.end_attempt import release_job
 from factory.jobs.finishing_line import FinishingLine, Stations
 from factory.jobs.worker_presence import Heartbeat, Sign
@@ -25,7 +24,6 @@ from factory.logs import get_logger
 from factory.workers.gpu import Gpu
 
 log = get_logger(__name__)
-DATABASE_RETRY_SECONDS = 1.0
 
 
 @dataclass
@@ -57,10 +55,10 @@ class GpuWorker:
         is_offpeak: Callable[[], bool] = lambda: False,
     ) -> None:
         self.gpu, self.name = gpu, name
-        self._stations, self._lease = stations, lease
+        self._stations = stations
         self._run = WorkerRun(is_offpeak)
         self._line = FinishingLine(stations, threads=threads)
-        self._ahead = ThreadPoolExecutor(1, "claim-ahead")
+        self._next = ClaimsAhead(gpu, stations.db, stations.keeper, self._run, name=name, lease=lease)
         self._heartbeat = Heartbeat(stations.db, name, self._sign, silent=lease)
 
     def run_shift(self, seconds: float, *, should_stop: Callable[[], bool] = lambda: False) -> ShiftSummary:
@@ -98,14 +96,13 @@ class GpuWorker:
             self._give_back(claim)
         self._stations.keeper.close()
         self._heartbeat.close()
-        self._ahead.shutdown(wait=False)
+        self._next.close()
 
     def _sign(self) -> Sign:
         return Sign(self.gpu.resident(), self._run.lora_key, self._run.since_swap)
 
     def _claims(self, go_on: Callable[[], bool], should_stop: Callable[[], bool], summary: ShiftSummary) -> Generator[Claim]:
         """Claims, each taken while the one before is being drawn. At the end of the shift nothing is left claimed."""
-        ahead: Future[Claim | None] | None = None
         try:
             claim = self._claim_at_a_place(go_on)
             while claim is not None:
@@ -113,28 +110,18 @@ class GpuWorker:
                     self._give_back(claim)
                     break
                 if go_on() and self._line.has_place():
-                    ahead = self._ahead.submit(self._claim_ahead, claim.spec.checkpoint)
+                    self._next.look(claim)
                 yield claim
                 # Work may have arrived since the look ahead.
-                claim = (ahead.result() if ahead else None) or self._claim_at_a_place(go_on)
-                ahead = None
+                claim = self._next.take(may_claim=go_on() and self._line.has_place()) or self._claim_at_a_place(go_on)
         finally:
-            if ahead is not None and (left := ahead.result()) is not None:
+            for left in self._next.left():
                 self._give_back(left)
         # Unless the last look found nothing, there may be more.
         summary.more = not go_on()
 
-    def _claim_ahead(self, loading: str) -> Claim | None:
-        """The next job, its checkpoint loaded meanwhile."""
-        claim = self._claim(loading)
-        if claim is not None and claim.spec.checkpoint not in (loading, *self.gpu.resident()):
-            self._stations.keeper.hold(claim, Phase.LOADING)
-            self.gpu.prefetch(claim.spec)
-            self._stations.keeper.hold(claim, Phase.CLAIMED)
-        return claim
-
     def _claim_at_a_place(self, go_on: Callable[[], bool]) -> Claim | None:
-        return self._claim() if self._line.wait_for_place(go_on) else None
+        return self._next.claim() if self._line.wait_for_place(go_on) else None
 
     def _give_back(self, claim: Claim) -> None:
         try:
@@ -143,22 +130,6 @@ class GpuWorker:
             log.warning("job not given back: its lease runs out", job_id=str(claim.job_id))
         finally:
             self._stations.keeper.drop(claim)
-
-    def _claim(self, *loading: str) -> Claim | None:
-        """With `loading`, the checkpoint of the picture that is drawn first: by then it is the one in use."""
-        started = time.perf_counter()
-        try:
-            claim = claim_drawable(self._stations.db, self.gpu, self._run, worker=self.name, lease=self._lease, loading=loading)
-        except DatabaseDown:
-            metrics.claims_total.labels("database_down").inc()
-            time.sleep(DATABASE_RETRY_SECONDS)
-            return None
-        metrics.claim_seconds.observe(time.perf_counter() - started)
-        metrics.claims_total.labels("empty" if claim is None else "claimed").inc()
-        if claim is not None:
-            metrics.job_wait_seconds.observe(max(0.0, (datetime.now(UTC) - claim.created_at).total_seconds()))
-            self._stations.keeper.hold(claim, Phase.CLAIMED if loading else Phase.GENERATING)
-        return claim
 
     def _draw(self, claim: Claim, summary: ShiftSummary) -> None:
         """The chain's rules are asked first: they may have changed since the order."""

@@ -16,7 +16,8 @@ NEWEST = 0.2  # what the newest picture counts in the mean
 @dataclass
 class WorkerRun:
     """Counted when a job is claimed, since the next claim is made before its picture is drawn. `is_offpeak` tells the hour,
-    `lacks` names checkpoints that were not on this worker's disk when it last looked, `picture_seconds` is how long a picture takes here."""
+    `lacks` names checkpoints that were not on this worker's disk when it last looked, `picture_seconds` is how long a picture takes here.
+    `loading`: a checkpoint is on its way for a job that is claimed already."""
 
     is_offpeak: Callable[[], bool]
     since_swap: int = 0
@@ -25,16 +26,30 @@ class WorkerRun:
     interactive_run: int = 0
     lacks: set[str] = field(default_factory=set)
     picture_seconds: float = W_SECONDS
+    loading: bool = False
 
     def next(self) -> Run:
         """What the next claim has to know."""
         lacks, patience = tuple(sorted(self.lacks)), min(W_SECONDS, self.picture_seconds)
-        return Run(self.since_swap, self.lora_key, self.lora_run, self.interactive_run, self.is_offpeak(), lacks, patience)
+        run = self.since_swap, self.lora_key, self.lora_run, self.interactive_run
+        return Run(*run, self.is_offpeak(), lacks, patience, self.loading)
 
     def drew(self, stages: Mapping[str, float]) -> None:
         """How long each stage of a picture took, seconds."""
         seconds = sum(stages.get(stage, 0.0) for stage in STAGES)
         self.picture_seconds += NEWEST * (seconds - self.picture_seconds)
+
+    def claimed(self, claim: Claim, resident: Sequence[str], *, ahead: bool) -> None:
+        """What has to be loaded while others are drawn counts when it is turned to."""
+        if ahead and claim.spec.checkpoint not in resident:
+            self.loading = True
+        else:
+            self.took(claim, resident)
+
+    def turned_to(self, claim: Claim) -> None:
+        """To a job whose checkpoint had to be loaded first."""
+        self.loading = False
+        self.took(claim, ())
 
     def took(self, claim: Claim, resident: Sequence[str]) -> None:
         """`resident`: what the worker held, or was loading, when it claimed."""

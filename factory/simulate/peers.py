@@ -18,6 +18,7 @@ class Fifo:
     """Any worker takes the oldest picture: what a list in Redis or a Celery queue does. Like every peer it has leases."""
 
     name = "fifo"
+    fills_loads = False
 
     def __init__(self, scenario: Scenario) -> None:
         self._lease, self._tokens = scenario.lease, count()
@@ -36,6 +37,9 @@ class Fifo:
         token = next(self._tokens)
         self._held[wanted.number] = token, at + self._lease, wanted
         return Ticket(wanted, token)
+
+    def turns_to(self, worker: SimulatedWorker, ticket: Ticket) -> None:
+        """Nothing hangs on it."""
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         held = self._held.get(ticket.wanted.number)

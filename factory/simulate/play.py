@@ -76,7 +76,7 @@ class Play:
 
     def _tick(self) -> None:
         self._policy.tend(self._now)
-        held = sum((worker.present is not None) + (worker.ahead is not None) for worker in self._workers)
+        held = sum(sum(one is not None for one in (worker.present, worker.ahead, worker.awaited)) for worker in self._workers)
         self._ring(self._arrived - len(self._ledger.finished) - held)
         self._at(self._now + UPKEEP_SECONDS, self._tick)
 
@@ -90,8 +90,7 @@ class Play:
         return self._policy.take(worker, self._now, ahead=ahead)
 
     def _work(self, worker: SimulatedWorker) -> None:
-        ticket = worker.ahead or self._take(worker, ahead=False)
-        worker.ahead, worker.present = None, ticket
+        worker.present = ticket = self._next(worker)
         if ticket is None:
             self._idle.append(worker)
             return
@@ -101,12 +100,31 @@ class Play:
         self._at(self._now + LOOK_AHEAD_SECONDS, partial(self._look_ahead, worker, worker.epoch, self._now + stint.loading))
         self._at(self._now + stint.seconds, partial(self._done, worker, worker.epoch, ticket, stint))
 
+    def _next(self, worker: SimulatedWorker) -> Ticket | None:
+        """As production does: while a checkpoint comes others are drawn that are done before."""
+        awaited = worker.awaited
+        if awaited and worker.seconds_until(awaited.wanted, self._now) < self._scenario.image_seconds:
+            return self._turn_to(worker, awaited)
+        ticket, worker.ahead = worker.ahead, None
+        ticket = ticket or self._take(worker, ahead=awaited is not None)
+        return self._turn_to(worker, awaited) if ticket is None and awaited else ticket
+
+    def _turn_to(self, worker: SimulatedWorker, awaited: Ticket) -> Ticket:
+        worker.awaited = None
+        self._policy.turns_to(worker, awaited)
+        return awaited
+
     def _look_ahead(self, worker: SimulatedWorker, epoch: int, loaded: float) -> None:
         """As production does: the next picture is taken, and its checkpoint loaded, while this one is drawn."""
         if worker.epoch == epoch and worker.ahead is None:
-            worker.ahead = self._take(worker, ahead=True)
-            if worker.ahead is not None:
-                worker.prefetch(worker.ahead.wanted, max(self._now, loaded))
+            ticket = self._take(worker, ahead=True)
+            if ticket is None:
+                return
+            if self._policy.fills_loads and ticket.wanted.checkpoint not in worker.loaded:
+                worker.awaited = ticket
+            else:
+                worker.ahead = ticket
+            worker.prefetch(ticket.wanted, max(self._now, loaded))
 
     def _done(self, worker: SimulatedWorker, epoch: int, ticket: Ticket, stint: Stint) -> None:
         if worker.epoch != epoch:

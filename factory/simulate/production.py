@@ -58,6 +58,7 @@ class Production:
     """
 
     name = "ours"
+    fills_loads = True
 
     def __init__(self, scenario: Scenario, books: Books) -> None:
         self._scenario, self._books, self._db = scenario, books, books.db
@@ -94,12 +95,15 @@ class Production:
         self._books.clock.seconds = at
         self._workers[worker.name] = worker
         run = self._run(worker)
-        resident = list(worker.resident)
+        resident = worker.loaded
         claim = claim_job(self._db, worker=worker.name, lease=self._lease, resident=resident, ahead=ahead, run=run.next())
         if claim is None:
             return None
-        run.took(claim, resident)
+        run.claimed(claim, resident, ahead=ahead)
         return Ticket(self._pictures[claim.spec.seed], claim)
+
+    def turns_to(self, worker: SimulatedWorker, ticket: Ticket) -> None:
+        self._run(worker).turned_to(ticket.token)
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         self._books.clock.seconds = at

@@ -13,7 +13,7 @@ class Timed:
     """`taking` is in seconds."""
 
     def __init__(self, policy: Policy) -> None:
-        self.name, self.taking = policy.name, 0.0
+        self.name, self.fills_loads, self.taking = policy.name, policy.fills_loads, 0.0
         self._policy = policy
 
     def arrive(self, arrival: Arrival, at: float) -> None:
@@ -25,6 +25,9 @@ class Timed:
             return self._policy.take(worker, at, ahead=ahead)
         finally:
             self.taking += time.perf_counter() - began
+
+    def turns_to(self, worker: SimulatedWorker, ticket: Ticket) -> None:
+        self._policy.turns_to(worker, ticket)
 
     def finish(self, worker: SimulatedWorker, ticket: Ticket, at: float) -> bool:
         return self._policy.finish(worker, ticket, at)

@@ -31,12 +31,12 @@ class Stint:
 
 
 class SimulatedWorker:
-    """`resident` names its checkpoints, last used first. `epoch` changes whenever what was planned for it no longer counts.
-
-    `lives` counts its starts.
+    """`resident` names its checkpoints, last used first, the one that comes among them. `epoch` changes whenever what was planned for it no
+    longer counts. `lives` counts its starts. `ahead` is drawn next, `awaited` once its checkpoint is there.
     """
 
     ahead: Ticket | None
+    awaited: Ticket | None
     present: Ticket | None
 
     def __init__(self, name: str, scenario: Scenario) -> None:
@@ -50,7 +50,7 @@ class SimulatedWorker:
         self.resident: list[str] = []
         self._coming: dict[str, float] = {}
         self._in_ram.clear()
-        self.lora, self.ahead, self.present = "", None, None
+        self.lora, self.ahead, self.awaited, self.present = "", None, None, None
         self.lives += 1
         self.up = True
 
@@ -64,6 +64,15 @@ class SimulatedWorker:
         self.lora_switches += switches
         self.lora = wanted.lora
         return Stint(loading, self._scenario.lora_seconds if switches else 0.0, wanted.seconds)
+
+    @property
+    def loaded(self) -> list[str]:
+        """Checkpoints that are there, last used first."""
+        return [name for name in self.resident if name not in self._coming]
+
+    def seconds_until(self, wanted: Wanted, at: float) -> float:
+        """Until its checkpoint is there, if that is on its way."""
+        return max(0.0, self._coming.get(wanted.checkpoint, at) - at)
 
     def prefetch(self, wanted: Wanted, at: float) -> None:
         """Load beside the picture that is being drawn, where there is room for both."""

@@ -110,7 +110,7 @@ def refuse_forbidden(prompt: str) -> Decision:
     return Decision("test-1", (hit,) if at >= 0 else ())
 
 
-ADMISSION = Admission(Limits(), {name: checkpoint(name) for name in ("default", "other")}, refuse_forbidden)
+ADMISSION = Admission(Limits(), {name: checkpoint(name) for name in ("default", "other", "third", "fourth")}, refuse_forbidden)
 
 
 def admitted(**order: Any) -> Admitted:

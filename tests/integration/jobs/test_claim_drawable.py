@@ -30,7 +30,7 @@ class Hand:
         self.run = WorkerRun(lambda: False)
 
     def claim(self, *loading: str) -> uuid.UUID | None:
-        claim = claim_drawable(self.db, self.gpu, self.run, worker=self.gpu.name, lease=LEASE, loading=loading)
+        claim = claim_drawable(self.db, self.gpu, self.run, worker=self.gpu.name, lease=LEASE, drawing=loading)
         return claim.job_id if claim else None
 
 
