@@ -96,6 +96,8 @@ def make_venv(old: dict[str, str]) -> None:
     runs = PYTHON.exists() and subprocess.run([str(PYTHON), "-c", ""], capture_output=True, check=False).returncode == 0
     if runs and all(old.get(key, value) == value for key, value in now.items()):
         return
+    if VENV.is_symlink():
+        raise SetupError(f".venv is a link to {VENV.resolve()}, which would be emptied. Remove the link: this checkout gets its own.")
     try:
         import ensurepip  # noqa: F401  (Debian ships it apart)
 

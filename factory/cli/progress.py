@@ -72,6 +72,8 @@ class Watched:
         """Rate and rest, from the first picture on: the time that a checkpoint takes to load says nothing about the others."""
         if self.batch["status"] == "reading":
             return "", "its rows are read"
+        if self.batch["status"] == "paused":
+            return "", "paused until `factory batches resume`"
         if self._pace is None:
             return "", troubles(self.batch) if done >= total else "waiting for a worker" if not done else ""
         began, at_first = self._pace

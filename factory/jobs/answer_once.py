@@ -68,7 +68,7 @@ def recall(db: Database, *, tenant: str, key: str, request_sha256: str) -> Answe
 
 def _replay(stored: IdempotencyKey, request_sha256: str) -> Answer:
     if stored.request_sha256 != request_sha256:
-        raise Invalid("this key was used for another body; send the same body, or a new key", code="idempotency_key_reused")
+        raise Invalid("this key was used for another request (address or body); send that one, or a new key", code="idempotency_key_reused")
     return Answer(stored.status_code, stored.body, replayed=True)
 
 

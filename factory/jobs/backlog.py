@@ -18,8 +18,11 @@ from factory.jobs.opening_hours import OpensAt, always_open
 from factory.jobs.queue_state import SILENCE
 from factory.jobs.worker_presence import workers_alive
 
-# Orders that go on, with the weights of their priorities: `standard` shares the lane of `bulk`.
-OPEN = text("SELECT priority, count(*) FROM batches WHERE tenant = :tenant AND ended_at IS NULL AND paused_at IS NULL GROUP BY priority")
+# Orders that go on: `standard` shares the lane of `bulk`.
+ORDERS = text(
+    "SELECT coalesce(end_user, ''), priority, count(*) FROM batches"
+    " WHERE tenant = :tenant AND ended_at IS NULL AND paused_at IS NULL AND NOT unread GROUP BY 1, 2"
+)
 # What a tenant has waiting lies between the mark of the lane and the finish of its last job, stretched by its weight.
 WAITING = text("""
 SELECT shares.lane, shares.tenant, greatest(0, shares.finish - marks.low) * coalesce(allowances.weight, 1) AS seconds,
@@ -40,7 +43,8 @@ BEFORE: Mapping[Lane, Sequence[Lane]] = {
 @dataclass(frozen=True)
 class Backlog:
     """`flows`: lane → tenant → what it has waiting. `weight` is the asking tenant's; `cap` bounds what it has in work. `offpeak_at` is when
-    the off-peak lane opens, None while it is open. `orders`: lane → weights of the tenant's orders that go on there."""
+    the off-peak lane opens, None while it is open. `users`: lane → user → the weights of their orders that
+    go on there, of this tenant; `user` is the asking one."""
 
     moment: datetime
     workers: int
@@ -49,11 +53,11 @@ class Backlog:
     weight: float = 1.0
     cap: int | None = None
     offpeak_at: datetime | None = None
-    orders: Mapping[str, float] = field(default_factory=dict)
+    users: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    user: str = ""
 
-    def line(self, lane: Lane, tenant: str, *, awaited: float = 0.0, takes_turns: bool = False) -> Line:
-        """Where an order of this tenant would stand, of which `awaited` GPU seconds wait already: those stand where they are. Ask only while
-        workers are alive."""
+    def line(self, lane: Lane, tenant: str, *, awaited: float = 0.0) -> Line:
+        """Where an order of this tenant would stand, of which `awaited` GPU seconds wait already. Ask only while workers are alive."""
         here = self.flows.get(lane.value, {})
         ahead = sum(flow.backlog for before in BEFORE[lane] for flow in self.flows.get(before.value, {}).values())
         own = here.get(tenant, Flow(0.0, self.weight))
@@ -63,8 +67,13 @@ class Backlog:
             ahead,
             self.workers,
             self.cap,
-            beside=max(1.0, self.orders.get(lane.value, 0.0)) if takes_turns and not awaited else None,
         )
+
+    def beside(self, lane: Lane, weight: float) -> float:
+        """How much the tenant's other orders there get while one of this weight that takes turns gets 1. Single jobs count as an order."""
+        here = dict(self.users.get(lane.value, {}))
+        own = here.pop(self.user, 0.0 if here else 1.0) / weight
+        return (1 + len(here)) * (1 + own) - 1
 
     def standstill(self, lane: Lane | None) -> str | None:
         """Why nothing can be said of the end; None when something can. What a worker has begun waits in no lane any more."""
@@ -96,10 +105,10 @@ def read_backlog(
     flows: dict[str, dict[str, Flow]] = {}
     for row in session.execute(WAITING):
         flows.setdefault(row.lane, {})[row.tenant] = Flow(float(row.seconds), float(row.weight))
-    orders: dict[str, float] = {}
-    for name, count in session.execute(OPEN, {"tenant": tenant}):
-        priority = Priority(name)
-        orders[priority.lane.value] = orders.get(priority.lane.value, 0.0) + count * priority.weight
+    users: dict[str, dict[str, float]] = {}
+    for name, priority, count in session.execute(ORDERS, {"tenant": tenant}):
+        there = users.setdefault(Priority(priority).lane.value, {})
+        there[name] = there.get(name, 0.0) + count * Priority(priority).weight
     own = session.get(Allowance, (tenant, ""))
     allowed = [own, session.get(Allowance, (tenant, user))]
     return Backlog(
@@ -110,5 +119,6 @@ def read_backlog(
         weight=own.weight if own else 1.0,
         cap=min((row.max_running for row in allowed if row and row.max_running is not None), default=None),
         offpeak_at=opens_at(Lane.OFFPEAK, moment),
-        orders=orders,
+        users=users,
+        user=user,
     )

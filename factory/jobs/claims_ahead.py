@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +15,10 @@ from factory.errors import DatabaseDown
 from factory.jobs.claim_drawable import claim_drawable
 from factory.jobs.lease_keeper import LeaseKeeper
 from factory.jobs.worker_run import WorkerRun
+from factory.logs import get_logger
 from factory.workers.gpu import Gpu
 
+log = get_logger(__name__)
 DATABASE_RETRY_SECONDS = 1.0
 
 
@@ -62,19 +63,22 @@ class ClaimsAhead:
         awaited = self._awaited
         if awaited is None:
             return found
-        if self._is_due(awaited):
+        if self._is_due(awaited) or (found and found.spec.checkpoint not in self._gpu.resident()):  # it gave way to the one that comes
             self._spare = found
             return self._turn_to(awaited)
         if found is None and may_claim:
             found = self._claim_ahead(self._drawing)
         return found or self._turn_to(awaited)
 
-    def left(self) -> Iterator[Claim]:
-        """What was claimed and is not drawn, at the end of a shift."""
-        if (found := self._found()) is not None:
-            yield found
-        if (awaited := self._awaited) is not None:
-            yield self._turn_to(awaited)
+    def left(self) -> list[Claim]:
+        """What was claimed and is not drawn, at the end of a shift. It waits for a load."""
+        try:
+            found = self._found()
+        except Exception:
+            log.exception("a claim ahead failed")
+            found = None
+        awaited = self._turn_to(self._awaited) if self._awaited else None
+        return [claim for claim in (found, awaited) if claim is not None]
 
     def close(self) -> None:
         self._claiming.shutdown(wait=False)
@@ -91,7 +95,7 @@ class ClaimsAhead:
         return awaited.load.done() or waited + self._run.picture_seconds > self._load_seconds
 
     def _turn_to(self, awaited: _Awaited) -> Claim:
-        awaited.load.result()
+        wait([awaited.load])
         self._awaited = None
         self._run.turned_to(awaited.claim)
         return awaited.claim
@@ -106,8 +110,12 @@ class ClaimsAhead:
         return None
 
     def _load(self, claim: Claim) -> None:
+        """Whatever is wrong with the checkpoint, the drawing will say."""
         started = time.monotonic()
-        self._gpu.prefetch(claim.spec)
+        try:
+            self._gpu.prefetch(claim.spec)
+        except Exception:
+            log.exception("a load ahead failed", checkpoint=claim.spec.checkpoint)
         if claim.spec.checkpoint in self._gpu.resident():
             self._load_seconds = time.monotonic() - started
         self._keeper.hold(claim, Phase.CLAIMED)

@@ -74,8 +74,8 @@ def extend_batch(
             settle_twins(session, now, batch_id=batch_id)
         _add(lock_unmoved(session, order), rows, warnings)
     session.flush()
-    take_turns(session, tenant=caller.tenant, batch_id=batch_id)
     apply_caps(session, now, tenant=caller.tenant, batch_id=batch_id)
+    take_turns(session, now, tenant=caller.tenant, batch_id=batch_id)
     done = Extended(rows.accepted, prepared.refused)
     detail = {"accepted": done.accepted, "refused": done.refused, "first_row": order.last_row + 1}
     log_event(

@@ -20,6 +20,7 @@ from factory.jobs.chunks import JOBS, After, change_rows, in_chunks
 from factory.jobs.end_batches import OPEN
 from factory.jobs.enter_queue import announce, lifted
 from factory.jobs.log_event import log_event
+from factory.jobs.take_turns import lock_turns
 
 # How far the queue went on meanwhile. All rows of a lane move by as much, or they would come back as one block before everybody.
 SHIFTS = text("""
@@ -33,7 +34,7 @@ GROUP BY first.lane
 """)
 # Both find nothing in an instant, however large the batches are. LIMIT and the recursion keep the planner to one look into the index each.
 TO_HOLD = text("""
-SELECT batches.id FROM batches
+SELECT batches.tenant, batches.id FROM batches
 CROSS JOIN LATERAL (SELECT FROM jobs WHERE batch_id = batches.id AND status = 'queued' AND hold IS NULL LIMIT 1) AS waiting
 WHERE batches.ended_at IS NULL AND batches.paused_at IS NOT NULL
 """)
@@ -68,7 +69,7 @@ def pause_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor)
             update(Batch).where(*mine).values(paused_at=now).returning(Batch.id).execution_options(synchronize_session=False)
         ).first():
             _log(session, now, AuditAction.BATCH_PAUSED, tenant, batch_id, actor)
-    return _hold(db, batch_id)
+    return _hold(db, tenant, batch_id)
 
 
 def resume_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor) -> int:
@@ -86,17 +87,20 @@ def resume_batch(db: Database, *, tenant: str, batch_id: uuid.UUID, actor: Actor
 def converge_pauses(db: Database) -> Converged:
     """What came back to the queue in a paused batch is held; what is still held in one that was resumed is let go. Safe to repeat."""
     with db.transaction() as session:
-        paused = session.scalars(TO_HOLD).all()
+        paused = session.execute(TO_HOLD).all()
         left = session.execute(TO_RELEASE).all()
-    held = sum(_hold(db, batch_id) for batch_id in paused)
+    held = sum(_hold(db, tenant, batch_id) for tenant, batch_id in paused)
     return Converged(held, sum(_release(db, tenant, batch_id) for tenant, batch_id in left))
 
 
-def _hold(db: Database, batch_id: uuid.UUID) -> int:
+def _hold(db: Database, tenant: str, batch_id: uuid.UUID) -> int:
     waits = [JOBS.c.batch_id == batch_id, JOBS.c.status == JobStatus.QUEUED.value, JOBS.c.hold.is_(None)]
 
     def step(session: Session, after: After) -> tuple[int, After] | None:
-        return change_rows(session, waits, after, {"hold": Hold.PAUSED.value}) if _is_paused(session, batch_id) else None
+        if not _is_paused(session, batch_id):
+            return None
+        lock_turns(session, tenant)
+        return change_rows(session, waits, after, {"hold": Hold.PAUSED.value})
 
     return in_chunks(db, step)
 
@@ -115,6 +119,7 @@ def _release_lane(db: Database, tenant: str, batch_id: uuid.UUID, shift: Any) ->
         if _is_paused(session, batch_id):
             return None
         capped = is_capped(session, tenant=tenant)
+        lock_turns(session, tenant)
         return change_rows(session, held, after, _waiting(db.now(), shift.later, shift.turn_later, capped=capped))
 
     return in_chunks(db, step)

@@ -45,8 +45,8 @@ class Finish:
 class Quote:
     """`images` would be delivered: `to_draw` drawn, `duplicates` equal to others of the order, `reused` drawn or ordered before.
 
-    `begun` is the longest picture, in GPU seconds, that a worker has already and this order would deliver too. `takes_turns`: all of its
-    rows do, with earlier orders. `room`: so many rows the tenant's queue would take now. `finish` is None when nothing can be said of it,
+    `begun` is the longest picture, in GPU seconds, that a worker has already and this order would deliver too. `turns` is the weight
+    with which all of its rows take turns with earlier orders, None if not all do. `room`: so many rows the tenant's queue would take now. `finish` is None when nothing can be said of it,
     for the reason `unknown`.
     """
 
@@ -64,7 +64,7 @@ class Quote:
     unknown: str | None = None
     work: dict[Lane, Work] = field(default_factory=dict)
     begun: float = 0.0
-    takes_turns: bool = False
+    turns: float | None = None
 
     def keeps(self, deadline: datetime | None) -> bool | None:
         """Whether nine such orders in ten end by then; None where nothing can be said."""
@@ -100,7 +100,7 @@ def quote_order(
                 quote.block(number, reason)
             else:
                 _add(quote, row, order, speeds, known, seen)
-    quote.takes_turns = quote.to_draw <= MOST
+    quote.turns = (order.priority or Priority.BULK).weight if quote.to_draw <= MOST else None
     with db.transaction() as session:
         backlog = read_backlog(session, db.now(), tenant=tenant, user=order.user or "", silence=silence, opens_at=opens_at)
         quote.room = room_for(session, tenant=tenant, user=order.user or "", default=max_queued)
@@ -160,8 +160,10 @@ def say_when(quote: Quote, backlog: Backlog, tenant: str, not_before: datetime |
     earlier, last = 0.0, forecast(0.0, quote.begun, 0.0, ALONE)
     for lane in Lane:
         if work := quote.work.get(lane):
-            line = backlog.line(lane, tenant, awaited=work.awaited, takes_turns=quote.takes_turns)
-            found = work.until(replace(line, ahead=line.ahead + earlier))
+            line = backlog.line(lane, tenant, awaited=work.awaited)
+            # Equal jobs that wait already stand where they are.
+            beside = None if work.awaited or quote.turns is None else backlog.beside(lane, quote.turns)
+            found = work.until(replace(line, ahead=line.ahead + earlier, beside=beside))
             last = Range(max(last.p10, found.p10), max(last.p50, found.p50), max(last.p90, found.p90))
             earlier += work.seconds
     # What waits for its hour finds the queue as it is then: at least its own work comes after it.

@@ -20,6 +20,7 @@ from factory.jobs.chunks import JOBS, After, change_rows, in_chunks, next_rows
 from factory.jobs.enter_queue import announce
 from factory.jobs.log_event import log_event
 from factory.jobs.shares import Kind, count_kinds, lock_line, places
+from factory.jobs.take_turns import lock_turns
 
 Where = list[ColumnElement[bool]]
 SIDES = tuple(cast(Job.spec[side].astext, Integer).label(side) for side in ("width", "height"))
@@ -73,13 +74,13 @@ def _move(db: Database, tenant: str, where: Where, priority: Priority) -> int:
     for lane, was in groups:
         mine = [*_waiting(where, priority), JOBS.c.lane == lane, JOBS.c.priority == was]
         if lane == priority.lane.value:
-            done += _stretch(db, mine, Priority(was), priority)
+            done += _stretch(db, tenant, mine, Priority(was), priority)
         else:
             done += _change_lane(db, tenant, mine, priority)
     return done
 
 
-def _stretch(db: Database, where: Where, was: Priority, priority: Priority) -> int:
+def _stretch(db: Database, tenant: str, where: Where, was: Priority, priority: Priority) -> int:
     """In the same lane: seen from what is served now, everything comes nearer or goes farther away, as the weights say."""
     ratio = was.weight / priority.weight
     served = func.coalesce(_low(QueueMark.checkpoint.in_(["", JOBS.c.checkpoint]), QueueMark.tenant == ""), 0.0)
@@ -92,6 +93,7 @@ def _stretch(db: Database, where: Where, was: Priority, priority: Priority) -> i
 
     def step(session: Session, after: After) -> tuple[int, After]:
         announce(session)
+        lock_turns(session, tenant)
         return change_rows(session, where, after, values)
 
     return in_chunks(db, step)
@@ -102,6 +104,7 @@ def _change_lane(db: Database, tenant: str, where: Where, priority: Priority) ->
 
     def step(session: Session, after: After) -> tuple[int, After]:
         lock_line(session, tenant, priority.lane)
+        lock_turns(session, tenant)
         rows = session.execute(next_rows(where, after, JOBS.c.end_user, JOBS.c.checkpoint, *SIDES)).all()
         if not rows:
             return 0, after

@@ -69,8 +69,8 @@ def retry_batch(
     placement = Placement(moment, batch.project, batch_id=batch_id, priority=Priority(batch.priority), deadline=batch.deadline)
     _write(session, now, caller, placement, prepared, taken)
     counts = _settle(session, batch, taken)
-    take_turns(session, tenant=caller.tenant, batch_id=batch_id)
     apply_caps(session, now, tenant=caller.tenant, batch_id=batch_id)
+    take_turns(session, now, tenant=caller.tenant, batch_id=batch_id)
     _log(session, now, caller, batch_id, wish, counts)
     return counts
 

@@ -86,11 +86,11 @@ def _placement(batch_id: uuid.UUID, moment: datetime, order: BatchOrder, receive
 
 
 def _finish(session: Session, now: ColumnElement[Any], caller: Caller, batch_id: uuid.UUID, counts: dict[str, int], *, twins: bool) -> None:
-    """What needs the rows to be there: twins, turns, caps, and the event of the whole."""
+    """What needs the rows to be there: twins, caps, turns, and the event of the whole."""
     tenant = caller.tenant
     if twins:
         match_twins(session, now, tenant=tenant, batch_id=batch_id)
         settle_twins(session, now, batch_id=batch_id)
-    take_turns(session, tenant=tenant, batch_id=batch_id)
     apply_caps(session, now, tenant=tenant, batch_id=batch_id)
+    take_turns(session, now, tenant=tenant, batch_id=batch_id)
     log_event(session, now=now, tenant=tenant, actor=caller.actor, action=AuditAction.BATCH_SUBMITTED, batch_id=batch_id, detail=counts)

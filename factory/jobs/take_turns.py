@@ -11,9 +11,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from factory.domain.status import Priority
@@ -21,9 +21,13 @@ from factory.domain.status import Priority
 MOST = 1000  # rows of an order that take turns; of a longer one the others wait behind what came first, which ends the sooner for it
 LOOKED_AT = 10_000  # places that are looked at, from the front
 WAITING = "status = 'queued' AND hold IS NULL"
-ROW = "id, lane, checkpoint, coalesce(end_user, '') AS member, turn, batch_id, priority"
-MINE = text(f"SELECT {ROW} FROM jobs WHERE batch_id = :batch AND {WAITING} ORDER BY turn, id LIMIT :most")  # noqa: S608 - our own constants
 # What a cap holds has its places, too.
+IN_LINE = "status = 'queued' AND (hold IS NULL OR hold = 'capped')"
+ROW = "id, lane, checkpoint, coalesce(end_user, '') AS member, turn, batch_id, priority"
+# Of an order that gets more rows, only those.
+MINE = text(
+    f"SELECT {ROW} FROM jobs WHERE batch_id = :batch AND created_at = :now AND {IN_LINE} ORDER BY turn, id LIMIT :most"  # noqa: S608 - our own constants
+)
 BEFORE = "tenant = :tenant AND lane = :lane AND checkpoint = :checkpoint AND turn < :last"
 MARK = "FROM queue_marks WHERE tenant = :tenant AND lane = :lane AND checkpoint = :checkpoint"
 PLACES = text(f"""
@@ -34,12 +38,13 @@ SELECT * FROM (
 ) AS line WHERE member = ANY(CAST(:members AS text[])) AND batch_id IS DISTINCT FROM :batch ORDER BY turn, id
 """)  # noqa: S608 - as above
 # A worker may have taken it meanwhile, or be about to.
-STILL = text("""
+STILL = text(f"""
 SELECT job.id FROM unnest(CAST(:ids AS uuid[]), CAST(:turns AS float8[])) AS one (id, turn) CROSS JOIN LATERAL (
-  SELECT id FROM jobs WHERE jobs.id = one.id AND jobs.turn = one.turn AND status = 'queued' AND (hold IS NULL OR hold = 'capped')
+  SELECT id FROM jobs WHERE jobs.id = one.id AND jobs.turn = one.turn AND {IN_LINE}
   OFFSET 0 FOR UPDATE SKIP LOCKED
 ) AS job
-""")
+""")  # noqa: S608 - as above
+LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 # Of what is held the place may lie before the mark: who gets it is lifted (enter_queue).
 MOVE = text(f"""
 UPDATE jobs SET turn = greatest(given.turn, (SELECT low {MARK}))
@@ -59,9 +64,17 @@ class Place(NamedTuple):
     priority: str
 
 
-def take_turns(session: Session, *, tenant: str, batch_id: uuid.UUID) -> None:
-    """After the rows of the order are written by a transaction that has announced itself (`places`), and before its caps are applied."""
-    mine = [Place(*row) for row in session.execute(MINE, {"batch": batch_id, "most": MOST})]
+def lock_turns(session: Session, tenant: str) -> None:
+    """Until the end of the transaction no order takes turns with others of this tenant. Who leaves out rows that others hold calls this before:
+    rows that give up their places are neither claimed nor ended. After what else it waits for: nothing is waited for behind it."""
+    session.execute(LOCK, {"name": f"turns:{tenant}"})
+
+
+def take_turns(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID) -> None:
+    """For the rows that this transaction has written. It has announced itself (`places`) and applied the caps: it waits for no row any more."""
+    binds = {"batch": batch_id, "now": session.scalar(select(now)), "most": MOST}
+    mine = [Place(*row) for row in session.execute(MINE, binds)]
+    lock_turns(session, tenant)
     for (lane, checkpoint), rows in _by(mine, "lane", "checkpoint"):
         named = {"tenant": tenant, "lane": lane, "checkpoint": checkpoint, "batch": batch_id, "last": rows[-1].turn}
         members = sorted({row.member for row in rows})
@@ -81,8 +94,9 @@ def exchanges(mine: Sequence[Place], earlier: Sequence[Place]) -> Iterator[tuple
     for key, rows in _by(mine, "member"):
         before = places.get(key, [])
         others = sum({place.batch_id: Priority(place.priority).weight for place in before}.values())
-        for nth, row in enumerate(rows, 1):
-            place = ceil(nth * (1 + others / Priority(row.priority).weight)) - 1
+        place = -1
+        for nth, row in enumerate(rows, 1):  # rows of one order may differ in priority: no place twice
+            place = max(place + 1, ceil(nth * (1 + others / Priority(row.priority).weight)) - 1)
             if place < len(before) and before[place].turn < row.turn:
                 yield row, before[place]
 

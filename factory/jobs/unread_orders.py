@@ -15,9 +15,10 @@ from factory.db import Database
 from factory.domain.batch import Batch
 from factory.domain.caller import Caller
 from factory.domain.idempotency_key import IdempotencyKey
+from factory.domain.job import Job
 from factory.domain.queue_mark import QueueMark
 from factory.domain.share import Share
-from factory.domain.status import Lane
+from factory.domain.status import JobStatus, Lane
 from factory.domain.unread_order import UnreadOrder, UnreadPart
 from factory.errors import Invalid, LeaseLost
 from factory.jobs.shares import TENANT
@@ -59,7 +60,8 @@ def take_unread(db: Database) -> TakenOrder | None:
     """The next order that nobody reads, of those that are not paused; None when there is none. First comes the tenant whose last row stands
     first in the line, then the oldest: many files of one tenant do not stand before another's. What was put back stands behind those of its
     tenant that came meanwhile: an order that finds no room must not hold up the others."""
-    given = select(Share.finish).where(Share.tenant == UnreadOrder.tenant, Share.lane == Lane.BULK, Share.member == TENANT)
+    waits = select(Job.id).where(Job.tenant == Share.tenant, Job.status == JobStatus.QUEUED.value).exists()  # else nothing is owed (shares)
+    given = select(Share.finish).where(Share.tenant == UnreadOrder.tenant, Share.lane == Lane.BULK, Share.member == TENANT, waits)
     served = select(QueueMark.low).where(QueueMark.lane == Lane.BULK, QueueMark.checkpoint == "", QueueMark.tenant == "")
     free = (
         select(UnreadOrder.batch_id)

@@ -415,6 +415,16 @@ def test_many_files_of_one_tenant_do_not_stand_before_another_s(client, client_o
     assert [batch_id for batch_id in order if batch_id in first] == first
 
 
+def test_what_was_canceled_does_not_count_against_a_tenant(client, client_of, db, app):
+    big = client.post(BATCHES, json=[GOOD | {"sku": f"B-{n}"} for n in range(300)]).json()
+    client.post(big["links"]["self"] + "/cancel")
+    client_of("t-busy").post(BATCHES, json=[GOOD] * 20)
+    mine = send(client, ndjson(GOOD)).json()["id"]
+    send(client_of("t-busy"), ndjson(GOOD))
+    assert read_next_order(db, app.state.admission) == 1
+    assert mine not in unread(db)
+
+
 def unread(db: Database) -> list[str]:
     with db.transaction() as session:
         return [str(batch_id) for batch_id in session.scalars(text("SELECT batch_id FROM unread_orders"))]

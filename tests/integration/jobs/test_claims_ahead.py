@@ -119,6 +119,22 @@ def test_while_one_checkpoint_comes_no_other_is_sent_for(warm: Worker, wanted: C
     assert drawn.index("fourth") - drawn.index("third") > LOAD / PICTURE / 2, "the second load began when the first was over"
 
 
+def test_a_checkpoint_that_cannot_be_read_is_left_to_the_drawing(
+    warm: Worker, wanted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> str:
+        if folder.name == "third":
+            raise PermissionError(13, "Permission denied")
+        return checkpoint(folder.name).sha256
+
+    monkeypatch.setattr("factory.workers.pipeline_cache.manifest_sha256", refuse)
+    with pytest.raises(PermissionError):
+        warm.draw(10, lambda: wanted("third"))
+    assert not warm.run.loading
+    warm.claims.left()
+    assert set(warm.draw(5)) == {"default"}
+
+
 def test_a_card_with_room_for_one_loads_when_it_draws(
     db: Database, caller: Caller, wanted: Callable[..., None], sql: psycopg.Connection, tmp_path: Path
 ) -> None:

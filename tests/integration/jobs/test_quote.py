@@ -172,6 +172,33 @@ def test_a_few_rows_take_turns_with_what_one_has_waiting(db: Database, caller: C
     assert 2.0 * (30 - claims[::-1].index(order)) == middle
 
 
+@pytest.mark.parametrize(
+    ("waiting", "wanted"),
+    [
+        ([{"priority": Priority.STANDARD}], {"priority": Priority.STANDARD}),
+        ([{}], {"priority": Priority.STANDARD}),
+        ([{}, {}, {}], {}),
+        ([{"user": "ana"}] * 3, {"user": "ben"}),
+    ],
+)
+def test_the_quote_of_an_order_that_takes_turns_comes_true(
+    db: Database, caller: Caller, sql: psycopg.Connection, waiting: list[dict[str, Any]], wanted: dict[str, Any]
+) -> None:
+    alive(sql, "w1")
+    learned(sql, 2.0)
+    for number, order in enumerate(waiting):
+        submit_rows(db, caller, [{"prompt": f"pot {number} {row}", "seed": 1} for row in range(120)], **order)
+    settle(db)
+    rows = [{"prompt": f"cup {number}", "seed": 1} for number in range(20)]
+    _, middle, late = seconds_to(quote(db, caller, rows, **wanted))
+    mine = submit_rows(db, caller, rows, **wanted)
+    claims = [take(db).batch_id for _ in range(120)]
+    done = 2.0 * (len(claims) - claims[::-1].index(mine))
+    assert claims.count(mine) == 20
+    assert done == pytest.approx(middle, rel=0.15)
+    assert done <= late
+
+
 def test_of_a_long_order_what_one_has_waiting_comes_first(
     db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

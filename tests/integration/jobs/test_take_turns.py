@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,9 +17,16 @@ from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.status import Priority
 from factory.jobs import take_turns
+from factory.jobs.batch_order import BatchOrder
 from factory.jobs.close_job import close_job
+from factory.jobs.extend_batch import extend_batch
+from factory.jobs.open_order import find_open_order
+from factory.jobs.pause_batch import pause_batch
 from factory.jobs.release_held import release_held
-from tests.integration.jobs.books import allow, finished, make_tenant, register, settle, submit, submit_rows, take
+from factory.jobs.reprioritise import reprioritise_batch
+from tests.integration.jobs.books import Clock, allow, finished, make_tenant, prepared, register, settle, submit, submit_rows, take
+
+submit_batch = importlib.import_module("factory.jobs.submit_batch")
 
 
 def served(db: Database, count: int) -> list[uuid.UUID | None]:
@@ -62,6 +73,57 @@ def test_another_user_and_another_tenant_do_not_notice(db: Database, caller: Cal
     more = submit_rows(db, caller, [{}] * 60, user="ana")
     found = Counter(served(db, 80))
     assert found == pytest.approx({theirs: 40, ben: 20, ana: 10, more: 10}, abs=1)
+
+
+def test_rows_of_several_priorities_get_a_place_each(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
+    ana = submit_rows(db, caller, [{}] * 200, user="ana")
+    ben = submit_rows(db, caller, [{}] * 200, user="ben")
+    before = turns(sql)
+    more = submit_rows(db, caller, [{"priority": ("bulk", "standard")[n % 2]} for n in range(100)], user="ana")
+    assert set(before) <= set(turns(sql)), "no place is given twice"
+    found = Counter(served(db, 200))
+    assert (found[ben], found[ana] + found[more]) == pytest.approx((100, 100), abs=2)
+
+
+def test_of_an_order_that_is_extended_only_the_new_rows_take_turns(
+    db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """Or each extension by one row would move rows that stand behind on purpose."""
+    monkeypatch.setattr(take_turns, "MOST", 5)
+    submit_rows(db, caller, [{}] * 60)
+    order = submit_rows(db, caller, [{}] * 30)
+    before: dict[uuid.UUID, float] = dict(sql.execute("SELECT id, turn FROM jobs").fetchall())
+    clock.advance(1)
+    extend(db, caller, order, [{}] * 2)
+    moved = [job for job, turn in sql.execute("SELECT id, turn FROM jobs").fetchall() if before.get(job, turn) != turn]
+    of_order = {row[0] for row in sql.execute("SELECT id FROM jobs WHERE batch_id = %s", (order,)).fetchall()}
+    assert len(moved) == 2
+    assert not of_order & set(moved)
+
+
+@pytest.mark.parametrize("verb", ["pause", "priority"])
+def test_steering_misses_no_row_that_gives_up_its_place(
+    db: Database, caller: Caller, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """An order holds the rows of others until it is committed."""
+    long = submit_rows(db, caller, [{}] * 100)
+    held, log_event = threading.Event(), submit_batch.log_event
+
+    def slowly(*args: Any, **kwargs: Any) -> None:
+        held.set()
+        time.sleep(0.5)
+        log_event(*args, **kwargs)
+
+    monkeypatch.setattr(submit_batch, "log_event", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        short = pool.submit(submit_rows, db, caller, [{}] * 40)
+        assert held.wait(10)
+        if verb == "pause":
+            assert pause_batch(db, tenant=caller.tenant, batch_id=long, actor=caller.actor) == 100
+        else:
+            moved = reprioritise_batch(db, tenant=caller.tenant, batch_id=long, priority=Priority.OFFPEAK, actor=caller.actor)
+            assert moved == 100
+        short.result()
 
 
 def test_each_checkpoint_is_its_own_line(db: Database, caller: Caller, sql: psycopg.Connection) -> None:
@@ -112,6 +174,13 @@ def test_what_a_cap_holds_takes_turns_too(db: Database, caller: Caller, sql: psy
         settle(db)
     assert found.count(short) == 8
     assert found.count(long) == 12
+
+
+def extend(db: Database, caller: Caller, batch_id: uuid.UUID, rows: list[dict[str, Any]]) -> None:
+    order = find_open_order(db, tenant=caller.tenant, name=str(batch_id))
+    more = prepared(rows)
+    with db.transaction() as session:
+        extend_batch(session, db.now(), caller, order, BatchOrder("spring"), more)
 
 
 def close(db: Database) -> uuid.UUID | None:
