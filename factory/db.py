@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Engine,
     any_,
+    bindparam,
     create_engine,
     event,
     func,
@@ -78,9 +79,10 @@ class Database:
     def run_alone(self, statement: Compiled, binds: Mapping[str, Any]) -> list[Any]:
         """Its rows, in a transaction of its own that is committed already: one way there and back instead of three. Raises as `transaction`,
         and KeyError where a value is missing."""
+        moment = {"now": self.clock()} if self.clock else {}
         with _telling_when_down(), self._each_alone.connect() as connection:
             try:
-                return statement.run(connection, binds)
+                return statement.run(connection, {**binds, **moment})
             except OperationalError as fault:
                 connection.invalidate(fault)
                 raise
@@ -119,6 +121,11 @@ def _ping_what_stood_idle(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except psycopg.Error as fault:
             raise DisconnectionError from fault
+
+
+def compiled_now(*, own_clock: bool) -> ColumnElement[datetime]:
+    """As Database.now(), in a statement that is compiled once: with a clock of one's own a bind, which run_alone fills."""
+    return bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
 
 
 @dataclass(frozen=True)

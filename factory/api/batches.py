@@ -17,7 +17,7 @@ from factory.api.cursors import read_number, read_uuid
 from factory.api.deps import Admit, Config, Db, Reader, Ring, To, WakeReader, Writer
 from factory.api.extend_order import extend_order
 from factory.api.links import Links
-from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, request_hash
+from factory.api.once import Key, Once, request_hash, said_in_address
 from factory.api.order_batch import order_batch
 from factory.api.queries import JobQuery, LabelQuery, PageQuery
 from factory.api.receipts import cancel_receipt
@@ -61,7 +61,7 @@ async def post_batch(
     `Prefer: respond-async` it comes as soon as the file is safe: the batch is `reading` until its rows are ordered, and `problem` says
     why where they could not be.
     """
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+    pairs = said_in_address(request)
 
     def order() -> Answer:
         upload = read_upload(body)
@@ -110,7 +110,7 @@ async def post_rows(
     `expires_…` may be. The reply is the batch with the new rows, their `receipt`, and `first_row`: row n of what was sent is row
     `first_row + n - 1` of the order, in `row_errors` and `next_row` too. `Prefer: respond-async` is passed over.
     """
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+    pairs = said_in_address(request)
 
     def extend() -> Answer:
         upload = read_upload(body)

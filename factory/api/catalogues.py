@@ -17,7 +17,7 @@ from factory.api.answers import Json
 from factory.api.body import Spooled
 from factory.api.deps import Admit, Config, Db, Ring, To, Writer
 from factory.api.links import Links
-from factory.api.once import NOT_PART_OF_THE_ORDER, Key, Once, order_once, request_hash
+from factory.api.once import Key, Once, order_once, request_hash, said_in_address
 from factory.api.price_order import price_order
 from factory.api.read_catalogue import KINDS, SentCatalogue, read_catalogue
 from factory.db import Database
@@ -145,7 +145,7 @@ def _cell(cell: PlannedCell) -> dict[str, Any]:
 @router.post("/quotes", openapi_extra=QUOTE_DOC)
 async def post_quote(request: Request, caller: Writer, body: Spooled, db: Db, admission: Admit, settings: Config) -> Response:
     """The same body as an order of a batch: what it would cost and when it would be done. Nothing is ordered."""
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
+    pairs = said_in_address(request)
 
     def quote() -> dict[str, Any]:
         upload = read_upload(body)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -21,7 +22,6 @@ from factory.intake.extension import check_extension
 from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
-from factory.jobs.column_mappings import save_mapping
 from factory.jobs.extend_batch import extend_batch
 from factory.jobs.find_batches import batch_in
 from factory.jobs.open_order import OpenOrder, OrderMoved, find_open_order
@@ -49,12 +49,11 @@ def extend_order(
             checked = check_extension(db, caller, admission, upload, address, order)
         return None, _act(caller, order, checked, links, upload)
 
+    extend = partial(order_once, db, once, prepare=prepare, existing=_none)
     for _ in range(TRIES - 1):
-        try:
-            return order_once(db, once, prepare=prepare, existing=_none)
-        except OrderMoved:
-            continue
-    return order_once(db, once, prepare=prepare, existing=_none)
+        with suppress(OrderMoved):
+            return extend()
+    return extend()
 
 
 def _none() -> None:
@@ -68,8 +67,7 @@ def _act(caller: Caller, order: OpenOrder, checked: CheckedUpload, links: Links,
         how: dict[str, Any] = {"warnings": upload.warnings, "max_queued": checked.max_queued}
         with _numbered(order):
             done = extend_batch(session, now, caller, order, head.as_order(), prepared, **how)
-        if head.remember is not None:
-            save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
+        checked.remember(session, now, tenant=caller.tenant)
         receipt = {
             "rows_accepted": done.accepted,
             "rows_refused": done.refused,

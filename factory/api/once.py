@@ -44,8 +44,13 @@ class Once:
 
 def request_hash(request: Request, content_sha256: str) -> str:
     """Over method, path, query and content."""
-    query = sorted(pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER)
+    query = sorted(said_in_address(request))
     return hashlib.sha256(repr((request.method, request.url.path, query, content_sha256)).encode()).hexdigest()
+
+
+def said_in_address(request: Request) -> list[tuple[str, str]]:
+    """What the address says of an order, repeated names too."""
+    return [pair for pair in request.query_params.multi_items() if pair[0] not in NOT_PART_OF_THE_ORDER]
 
 
 def order_once(db: Database, once: Once, *, prepare: Callable[[], tuple[str | None, Act]], existing: Callable[[], Answer | None]) -> Answer:

@@ -20,7 +20,6 @@ from factory.intake.check_upload import CheckedUpload, check_upload
 from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
 from factory.jobs.answer_once import Act, Answer
-from factory.jobs.column_mappings import save_mapping
 from factory.jobs.find_batches import batch_in, find_own_batch
 from factory.jobs.opening_hours import OpensAt
 from factory.jobs.quote import quote_order
@@ -71,8 +70,7 @@ def _act(caller: Caller, checked: CheckedUpload, links: Links, upload: Upload, o
         batch_id = submit_batch(
             session, now, caller, head.as_order(), prepared, request_sha256=once.request_sha256, max_queued=checked.max_queued
         )
-        if head.remember is not None:
-            save_mapping(session, now, tenant=caller.tenant, name=head.remember, columns=checked.mapping)
+        checked.remember(session, now, tenant=caller.tenant)
         found = batch_in(session, tenant=caller.tenant, name=str(batch_id), now=now)
         found.batch.warnings = upload.warnings
         # The whole order was judged: of one that was cut a part may be done in time though all of it would not.

@@ -37,9 +37,9 @@ class Line:
     def before(self, seconds: float) -> tuple[float, float, float]:
         """The tenant's own GPU seconds that are drawn before the last of an order of `seconds`: at least, likely, at most."""
         backlog = self.own.backlog
-        return (
-            (backlog,) * 3 if self.beside is None else (0.0, min(backlog, self.beside * seconds), min(backlog, 2 * self.beside * seconds))
-        )
+        if self.beside is None:
+            return backlog, backlog, backlog
+        return 0.0, min(backlog, self.beside * seconds), min(backlog, 2 * self.beside * seconds)
 
 
 @dataclass(frozen=True)

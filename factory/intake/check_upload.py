@@ -7,6 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
 from factory.db import Database
 from factory.domain.caller import Caller
 from factory.domain.expiry import FIELDS, Times, too_early
@@ -17,7 +20,7 @@ from factory.intake.columns import Reading, fold
 from factory.intake.rows import RowDefaults, parsed_rows
 from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
-from factory.jobs.column_mappings import find_mapping
+from factory.jobs.column_mappings import find_mapping, save_mapping
 from factory.jobs.prepare_batch import PreparedBatch, prepare_batch
 from factory.jobs.templates import template_finder
 
@@ -33,6 +36,11 @@ class CheckedUpload:
     prepared: PreparedBatch
     mapping: dict[str, str]
     max_queued: int
+
+    def remember(self, session: Session, now: ColumnElement[Any], *, tenant: str) -> None:
+        """Save the mapping under the name that the order gave it, if it gave one."""
+        if self.head.remember is not None:
+            save_mapping(session, now, tenant=tenant, name=self.head.remember, columns=self.mapping)
 
 
 def check_upload(

@@ -19,7 +19,6 @@ from factory.intake.check_upload import CheckedUpload, check_upload
 from factory.intake.columns import Reading
 from factory.intake.uploads import Upload
 from factory.jobs.admit import Admission
-from factory.jobs.column_mappings import save_mapping
 from factory.jobs.find_batches import find_own_batch
 from factory.jobs.require_room import require_room
 from factory.jobs.submit_batch import submit_batch
@@ -130,8 +129,7 @@ def _order(db: Database, taken: TakenOrder, checked: CheckedUpload, upload: Uplo
         with db.transaction() as session:
             submit_batch(session, now, taken.caller, order, checked.prepared, received=received, **limits)
             locked[0].warnings = upload.warnings
-            if checked.head.remember is not None:
-                save_mapping(session, now, tenant=taken.caller.tenant, name=checked.head.remember, columns=checked.mapping)
+            checked.remember(session, now, tenant=taken.caller.tenant)
         log.info("order.read", batch=str(taken.batch_id), rows=locked[0].rows_accepted, refused=locked[0].rows_refused)
         return locked[0].rows_accepted
     except IntegrityError as fault:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from factory.db import among
 from factory.domain.job import Job
 from factory.domain.share import Allowance
+from factory.jobs.one_at_a_time import wait_for_lock
 
 TENANT = ""  # the member that stands for all of a tenant
 # Interactive first: a click may take the place of a row that nobody works on yet. `lane` and `turn` say whose turn it is.
@@ -48,7 +49,6 @@ WITH offered AS MATERIALIZED (
 SELECT (SELECT count(*) FROM excess) AS wanted, (SELECT count(*) FROM held) AS done,
        (SELECT count(*) FROM held WHERE id = :job OR batch_id = :batch) AS mine
 """)  # noqa: S608 - put together from our own constant
-LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
@@ -97,8 +97,8 @@ def lock_caps(session: Session, tenant: str, *, wait: bool = True) -> bool:
 
     False when somebody has the lock and `wait` is off.
     """
-    name = {"name": f"caps:{tenant}"}
+    name = f"caps:{tenant}"
     if wait:
-        session.execute(LOCK, name)
+        wait_for_lock(session, name)
         return True
-    return bool(session.execute(TRY_LOCK, name).scalar_one())
+    return bool(session.execute(TRY_LOCK, {"name": name}).scalar_one())

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import (
-    DateTime,
     Double,
     Interval,
     Row,
@@ -23,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from factory.db import Compiled, Database
+from factory.db import Compiled, Database, compiled_now
 from factory.domain.audit_event import Actor, AuditAction
 from factory.domain.claim import Claim
 from factory.domain.generation_spec import GenerationSpec
@@ -57,8 +56,6 @@ def claim_job(
         "lacks": list(run.lacks),
         **{f"r{number}": name for number, name in enumerate(held)},
     }
-    if db.clock:
-        binds["now"] = db.clock()
     while rows := db.run_alone(statement, binds):
         try:
             return _claim(rows[0])
@@ -90,7 +87,7 @@ def _taking(question: TextClause, *, own_clock: bool) -> Compiled:
     One statement, so one way there and back; built once for each form of the question. What is locked may be newer than its snapshot:
     places are those of the locked rows, as the question gives them, and never read again.
     """
-    now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
+    now = compiled_now(own_clock=own_clock)
     found = question.columns(*FOUND).cte("found")
     behind = update(Job).where(JOBS.c.id == found.c.head, found.c.turn != found.c.head).values(vft=found.c.turn_vft).cte("behind")
     taken = status_statement(

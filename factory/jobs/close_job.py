@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, DateTime, FromClause, bindparam, func, insert, null, select
+from sqlalchemy import CTE, ColumnElement, FromClause, bindparam, func, insert, null, select
 
-from factory.db import Compiled, Database
+from factory.db import Compiled, Database, compiled_now
 from factory.domain.api_key import ApiKey
 from factory.domain.asset import Asset
 from factory.domain.audit_event import Actor, AuditAction
@@ -48,17 +48,14 @@ class Finished:
 
 def close_job(db: Database, claim: Claim, finished: Finished) -> None:
     """Make the stored file count. Raises LeaseLost when this attempt no longer holds the job: nothing is written then."""
-    binds = _binds(claim, finished)
-    if db.clock:
-        binds["now"] = db.clock()
-    if not db.run_alone(_closing(own_clock=db.clock is not None), binds):
+    if not db.run_alone(_closing(own_clock=db.clock is not None), _binds(claim, finished)):
         raise LeaseLost(job_id=str(claim.job_id), attempt=claim.attempt)
 
 
 @lru_cache(maxsize=2)
 def _closing(*, own_clock: bool) -> Compiled:
     """Built once: for each picture anew that took most of the time."""
-    now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
+    now = compiled_now(own_clock=own_clock)
     closed = status_statement(
         pick(*fence(bindparam("job_id"), bindparam("attempt"), bindparam("actor_name"))),
         JobStatus.SUCCEEDED,

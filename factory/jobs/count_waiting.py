@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 
 from factory.db import Database
+from factory.domain.job import WAITING
 from factory.domain.status import Lane
 
 COUNTED = 100_000  # 40 ms at most; a queue that is watched as it empties is seldom longer
-WAITING = "status = 'queued' AND hold IS NULL"
 # A lane is counted from its mark on, as claims read it: what left long ago is not met.
 HOW_MANY = text(f"""
 SELECT (

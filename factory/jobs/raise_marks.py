@@ -11,11 +11,11 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from factory.db import Database
+from factory.domain.job import WAITING
 from factory.domain.status import Lane
 
 # A mark of a tenant with nothing waiting is kept for so many transactions: orders often come in rows.
 IDLE_TRANSACTIONS = 1_000_000
-WAITING = "status = 'queued' AND hold IS NULL"
 ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('queue_marks', 0))")
 NEW = text(f"""
 WITH wanted AS (

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    DateTime,
     Integer,
     Interval,
     TableValuedAlias,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from factory.db import Compiled, Database
+from factory.db import Compiled, Database, compiled_now
 from factory.domain.claim import Claim
 from factory.domain.job import Job
 from factory.domain.status import Phase
@@ -48,8 +47,6 @@ def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) 
         "lease": lease,
         "unspent": lease * 2 / 3,
     }
-    if db.clock:
-        binds["now"] = db.clock()
     held = {tuple(row) for row in db.run_alone(_renewing(own_clock=db.clock is not None), binds)}
     return {claim for claim in claims if (claim.job_id, claim.attempt, claim.worker) in held}
 
@@ -57,7 +54,7 @@ def renew_leases(db: Database, claims: Mapping[Claim, Phase], lease: timedelta) 
 @lru_cache(maxsize=2)
 def _renewing(*, own_clock: bool) -> Compiled:
     """One statement for any number, built once: a text for each number of pictures that wait for the storage took 25 MB of each worker."""
-    now = bindparam("now", type_=DateTime(timezone=True)) if own_clock else func.now()
+    now = compiled_now(own_clock=own_clock)
     asked = _asked()
     due = Job.lease_until < now + bindparam("unspent", type_=Interval)
     differs = or_(due, Job.phase.is_distinct_from(asked.c.phase)).label("differs")

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
+from factory.domain.job import WAITING
 from factory.domain.status import Priority
+from factory.jobs.one_at_a_time import wait_for_lock
 
 MOST = 1000  # rows of an order that take turns; of a longer one the others wait behind what came first, which ends the sooner for it
 LOOKED_AT = 10_000  # places that are looked at, from the front
-WAITING = "status = 'queued' AND hold IS NULL"
 # What a cap holds has its places, too.
 IN_LINE = "status = 'queued' AND (hold IS NULL OR hold = 'capped')"
 ROW = "id, lane, checkpoint, coalesce(end_user, '') AS member, turn, batch_id, priority"
@@ -44,7 +45,6 @@ SELECT job.id FROM unnest(CAST(:ids AS uuid[]), CAST(:turns AS float8[])) AS one
   OFFSET 0 FOR UPDATE SKIP LOCKED
 ) AS job
 """)  # noqa: S608 - as above
-LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 # Of what is held the place may lie before the mark: who gets it is lifted (enter_queue).
 MOVE = text(f"""
 UPDATE jobs SET turn = greatest(given.turn, (SELECT low {MARK}))
@@ -67,7 +67,7 @@ class Place(NamedTuple):
 def lock_turns(session: Session, tenant: str) -> None:
     """Until the end of the transaction no order takes turns with others of this tenant. Who leaves out rows that others hold calls this before:
     rows that give up their places are neither claimed nor ended. After what else it waits for: nothing is waited for behind it."""
-    session.execute(LOCK, {"name": f"turns:{tenant}"})
+    wait_for_lock(session, f"turns:{tenant}")
 
 
 def take_turns(session: Session, now: ColumnElement[Any], *, tenant: str, batch_id: uuid.UUID) -> None:

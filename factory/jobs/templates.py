@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
@@ -20,6 +20,7 @@ from factory.domain.template import Template
 from factory.domain.template_body import TemplateBody, TemplateVersion
 from factory.errors import Invalid, NotFound
 from factory.jobs.log_event import log_event
+from factory.jobs.one_at_a_time import wait_for_lock
 from factory.market import market_template
 
 FindTemplate = Callable[[str], TemplateVersion | None]
@@ -40,7 +41,7 @@ def save_template(db: Database, caller: Caller, body: TemplateBody) -> SavedTemp
         raise Invalid(None, *wrong)
     with db.transaction() as session:
         # Two who save one name at once get two numbers, not one error.
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"template\x1f{caller.tenant}\x1f{body.name}", 0))))
+        wait_for_lock(session, f"template\x1f{caller.tenant}\x1f{body.name}")
         newest = _newest(session, caller.tenant, body.name)
         if newest is not None and newest.sha256 == body.sha256:
             return SavedTemplate(newest, is_new=False)

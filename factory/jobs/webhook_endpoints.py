@@ -19,6 +19,7 @@ from factory.errors import Conflict, Invalid, NotFound, Problem
 from factory.jobs.describe_event import check_events
 from factory.jobs.disable_endpoint import disable_endpoint
 from factory.jobs.log_event import log_event
+from factory.jobs.one_at_a_time import wait_for_lock
 from factory.notify import open_notifier
 from factory.notify.guard import PUBLIC, Reach, check_url
 from factory.notify.standard import new_secret
@@ -46,7 +47,7 @@ def create_endpoint(
     secrets = [secret] if (secret := _secret(order.kind, order.secret)) else []
     check_url(order.url, reach)
     # Two at once must not both be the last one allowed.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhooks\x1f{tenant}", 0))))
+    wait_for_lock(session, f"webhooks\x1f{tenant}")
     if (session.scalar(select(func.count()).where(WebhookEndpoint.tenant == tenant)) or 0) >= MOST:
         raise Conflict(f"your tenant has {MOST} webhooks, which is the most; delete one", code="too_many_webhooks")
     endpoint = WebhookEndpoint(id=new_id(), tenant=tenant, kind=order.kind, url=order.url, events=events, secrets=secrets, created_at=now)
